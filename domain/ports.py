@@ -1,0 +1,23 @@
+"""What the flow needs from outside, one Protocol per need. Adapters in resources/ are named after their means."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from domain.answers import Answer
+from domain.loaders.definition import Connection, LoaderDefinition
+
+
+class StatisticsSource(Protocol):
+    """Somewhere statistics can be asked for."""
+
+    def fetch(
+        self, loader: LoaderDefinition, connection: Connection, *, start: datetime, end: datetime
+    ) -> Answer:
+        """All queries of the loader over [start, end), chunked and paged as the source needs.
+
+        Raises:
+            SourceError: translated; the caller leaves the windows due and records the error.
+        """
+        ...

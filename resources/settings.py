@@ -1,0 +1,110 @@
+"""All configuration: environment variables `ETLMON_*` or a `.env`, in one frozen model. No variable is needed to run."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from domain.errors import ConfigurationError
+from domain.loaders.definition import Connection
+
+
+def default_home() -> Path:
+    """Where state lives when nobody says otherwise: `.etlmon` in the working folder."""
+    return Path.cwd() / ".etlmon"
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default. `etlmon doctor` checks them; README has the table made from this model."""
+
+    model_config = SettingsConfigDict(env_prefix="ETLMON_", env_file=".env", extra="ignore", frozen=True)
+
+    home: Path = Field(default_factory=default_home, description="folder of the embedded database, lake, logs and secrets")
+    database_url: SecretStr | None = Field(
+        default=None, description="external PostgreSQL (postgresql://user:password@host/db); unset: the embedded one"
+    )
+    lake_path: str | None = Field(default=None, description="folder or s3:// prefix of the lake; unset: HOME/lake")
+    lake_memory: str = Field(default="2GB", description="memory limit of one lake connection (DuckDB notation)")
+    lake_threads: int = Field(default=0, ge=0, description="threads of one lake connection; 0: all cores, at most 4")
+    api_host: str = Field(default="127.0.0.1", description="address the API binds to")
+    api_port: int = Field(default=8080, ge=1, le=65535, description="port of the API and its pages")
+    ui_port: int = Field(default=3000, ge=1, le=65535, description="port of the Dagster UI")
+    prometheus_url: str | None = Field(default=None, description="the connection named `prometheus`")
+    elasticsearch_url: str | None = Field(default=None, description="the connection named `elasticsearch`")
+    connections_file: Path | None = Field(
+        default=None, description="YAML of further named connections; unset: HOME/connections.yaml"
+    )
+    rules_path: Path | None = Field(default=None, description="folder of rule files; unset: the ones shipped")
+    capture_concurrency: int = Field(default=16, ge=1, le=256, description="loaders captured at the same time in one run")
+    retention_raw_days: int = Field(default=90, ge=1, description="days raw signals are kept")
+    retention_rollup_days: int = Field(default=730, ge=1, description="days hourly rollups are kept")
+    retention_log_days: int = Field(default=30, ge=1, description="days captured log lines are kept")
+    retention_ledger_days: int = Field(default=120, ge=1, description="days of capture attempts and quarantine kept")
+    retention_run_days: int = Field(default=7, ge=1, description="days of Dagster runs and their events kept")
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+    push_max_batch: int = Field(default=10_000, ge=1, description="signals in one request of the push API")
+
+    @property
+    def lake_data_path(self) -> str:
+        """Folder or prefix of the Parquet files, ending in a slash."""
+        return f"{(self.lake_path or str(self.home / 'lake')).rstrip('/')}/"
+
+    @property
+    def connections_path(self) -> Path:
+        """The YAML file of named connections; it need not exist."""
+        return self.connections_file or self.home / "connections.yaml"
+
+    @cached_property
+    def connections(self) -> dict[str, Connection]:
+        """Named connections: the two well-known ones from the environment, the rest from the connections file.
+
+        Raises:
+            ConfigurationError: the file is not YAML, or a connection in it has a wrong field.
+        """
+        found: dict[str, Connection] = {}
+        path = self.connections_path
+        if path.exists():
+            try:
+                raw = yaml.safe_load(path.read_text()) or {}
+                found = {name: Connection.model_validate(body) for name, body in raw.items()}
+            except (yaml.YAMLError, ValidationError, AttributeError) as error:
+                reason = f"{path}: {' '.join(str(error).split())[:300]}"
+                raise ConfigurationError(
+                    reason, suggestion="write `name: {url: http://host:9090}` per connection", file=str(path)
+                ) from None
+        if self.prometheus_url:
+            found["prometheus"] = Connection(url=self.prometheus_url)
+        if self.elasticsearch_url:
+            found["elasticsearch"] = Connection(url=self.elasticsearch_url)
+        return found
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the environment once, at the edge of a process.
+
+    Raises:
+        ConfigurationError: naming the variable, the value's fault and the remedy.
+    """
+    try:
+        settings = Settings(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "ETLMON_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise ConfigurationError(
+            f"{name}: {first['msg']}", suggestion="correct or unset the variable; the README lists all of them", variable=name
+        ) from None
+    return settings.model_copy(update={"home": settings.home.expanduser().resolve()})
+
+
+def export_environment(settings: Settings) -> dict[str, str]:
+    """The environment a child process needs to see the same settings."""
+    values = {
+        f"ETLMON_{name.upper()}": value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        for name, value in settings.model_dump(exclude_none=True).items()
+    }
+    return {**os.environ, **values}

@@ -1,1 +1,1 @@
-""""""
+"""What exists: the Dagster code location "analytics" (capture, signals, baselines, forecasts, reports)."""

@@ -1,1 +1,1 @@
-""""""
+"""Records: PostgreSQL, embedded or external. Server, connections, migrations and one repository per kind of record."""

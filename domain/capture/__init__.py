@@ -1,0 +1,1 @@
+"""From answers of sources to signals: ranges, quarantine, caps, completeness. Pure: no I/O, no clock."""

@@ -1,0 +1,11 @@
+"""${message}"""
+
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+
+UPGRADE = """
+"""
+
+
+def upgrade() -> None:
+    ...

@@ -2,7 +2,7 @@
 
 Rules for score, forecast and capacity alike. Columns: `timestamp`, `value`, optional `series`; others are ignored. A
 time without an offset is UTC; offsets may be mixed row by row; the output repeats the timestamps as they were written.
-An empty, NaN, NA, null or infinite value is a missing value, not an error. Rows may be unsorted; rows of one series with
+An empty, NaN, NA, null or infinite value is missing, not an error. Rows may be unsorted; rows of one series with
 the same time keep the order of the file. Rows without a series name are one series. Blank lines are left out.
 """
 

@@ -1,0 +1,1 @@
+"""What is normal for a series at an hour of the week: the stage between signals and anomalies."""

@@ -1,0 +1,56 @@
+"""The three levels of a baseline, finest first, and the bucket an instant falls into at each. All hours are UTC."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import polars as pl
+
+from domain.signals import TIMESTAMP
+
+HOURS_PER_WEEK = 168
+_US_PER_HOUR = 3_600_000_000
+#: 1970-01-01 was a Thursday; weeks are counted from Monday.
+_EPOCH_OFFSET_HOURS = 72
+
+
+class BaselineLevel(StrEnum):
+    """How much of the calendar a baseline knows. A coarser one answers where a finer one has too few points."""
+
+    TIME_OF_WEEK = "time_of_week"
+    TIME_OF_DAY = "time_of_day"
+    OVERALL = "overall"
+
+
+LEVEL = pl.Enum([level.value for level in BaselineLevel])
+
+#: Fewest points that make a bucket; below, the bucket is not emitted and the next level answers.
+MIN_POINTS: dict[BaselineLevel, int] = {
+    BaselineLevel.TIME_OF_WEEK: 8,
+    BaselineLevel.TIME_OF_DAY: 8,
+    BaselineLevel.OVERALL: 20,
+}
+
+#: One row per series, level and bucket. `mad` is the raw median absolute deviation, `std` that of a sample (n - 1).
+BASELINE_SCHEMA: dict[str, pl.DataType] = {
+    "series_id": pl.Int64(),
+    "level": LEVEL,
+    "bucket": pl.Int16(),
+    "points": pl.UInt32(),
+    "mean": pl.Float64(),
+    "std": pl.Float64(),
+    "median": pl.Float64(),
+    "mad": pl.Float64(),
+    "computed_at": TIMESTAMP,
+}
+
+
+def hour_of_week(captured_at: str = "captured_at") -> pl.Expr:
+    """0 (Monday 00:00-00:59 UTC) to 167 (Sunday 23:00-23:59), as i16."""
+    hours = pl.col(captured_at).to_physical() // _US_PER_HOUR
+    return ((hours + _EPOCH_OFFSET_HOURS) % HOURS_PER_WEEK).cast(pl.Int16)
+
+
+def hour_of_day(captured_at: str = "captured_at") -> pl.Expr:
+    """0 to 23 UTC, as i16."""
+    return ((pl.col(captured_at).to_physical() // _US_PER_HOUR) % 24).cast(pl.Int16)

@@ -1,0 +1,54 @@
+-- Uptime per service and success per loader, hour by hour.
+with
+
+hours as (
+    select * from {{ ref('subject_hours') }}
+),
+
+services as (
+    select
+        'service' as subject_kind,
+        subject,
+        hour_at,
+        mean / 100 as numerator,
+        1.0 as denominator,
+        mean as availability_pct
+    from hours
+    where role = 'uptime_pct'
+),
+
+loader_measures as (
+    select
+        subject,
+        hour_at,
+        max(total) filter (role = 'loader_runs') as runs,
+        max(total) filter (role = 'loader_runs_succeeded') as succeeded,
+        max(mean) filter (role = 'loader_success_rate_pct') as success_rate_pct
+    from hours
+    where role in ('loader_runs', 'loader_runs_succeeded', 'loader_success_rate_pct')
+    group by subject, hour_at
+),
+
+-- without the counts the rate stands alone: its denominator is not known
+loaders as (
+    select
+        'loader' as subject_kind,
+        subject,
+        hour_at,
+        case when runs is not null then least(coalesce(succeeded, runs * success_rate_pct / 100), runs) end as numerator,
+        runs as denominator,
+        case
+            when runs > 0 then 100 * least(coalesce(succeeded, runs * success_rate_pct / 100), runs) / runs
+            when runs is null then success_rate_pct
+        end as availability_pct
+    from loader_measures
+),
+
+both_kinds as (
+    select * from services
+    union all by name
+    select * from loaders
+)
+
+select * from both_kinds
+order by subject_kind, subject, hour_at

@@ -1,7 +1,7 @@
-"""The craft shared by every outgoing HTTP request: sessions, deadlines, retries, size budgets, translated errors.
+"""The craft shared by every outgoing HTTP request: sessions, deadlines, retries, size budgets.
 
-What a status or body means to one vendor belongs to that vendor's adapter. A connection carries everything that is needed
-to reach a server; proxies and netrc of the environment are deliberately not consulted.
+What a status or body means to one vendor belongs to that vendor's adapter. A connection carries everything that is
+needed to reach a server; proxies and netrc of the environment are deliberately not consulted.
 """
 
 from __future__ import annotations
@@ -10,26 +10,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 import requests
 import tenacity
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from domain.errors import (
-    EtlmonError,
-    SourceAnswerError,
-    SourceAuthenticationError,
-    SourceError,
-    SourceFailedError,
-    SourceLimitError,
-    SourceRefusedError,
-    SourceTimeoutError,
-    SourceTlsError,
-    SourceUnreachableError,
-)
+from domain.errors import EtlmonError, SourceLimitError, SourceTimeoutError
 from domain.loaders.definition import Connection
+from resources.http_failures import redact_url, translate_transport_failure
 
 CHUNK_BYTES = 1 << 20
 ATTEMPTS = 3
@@ -61,12 +50,6 @@ class Deadline:
     def remaining_s(self) -> float:
         """Seconds left, never negative."""
         return max(0.0, self.expires_at - time.monotonic())
-
-
-def redact_url(url: str) -> str:
-    """The URL without user information, query and fragment: what may stand in a message."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def open_session(connection: Connection) -> requests.Session:
@@ -112,11 +95,10 @@ def fetch_reply(
     max_bytes: int,
     inspect: Callable[[bytes], None] = lambda _: None,
 ) -> HttpReply:
-    """Ask `url` for `fields` (GET, or a POST form where they would not fit into a URL) and read the reply to its end.
+    """Ask `url` for `fields` (GET, or a POST form where a URL would be too long), read to the end.
 
-    Args:
-        max_bytes: reading stops with SourceLimitError beyond this size; memory stays bounded whatever the server sends.
-        inspect: sees each piece as it arrives and may raise to stop reading early.
+    Reading stops with SourceLimitError beyond `max_bytes`: memory stays bounded whatever the server sends. `inspect`
+    sees each piece as it arrives and may raise to stop reading early.
 
     Raises:
         SourceError: unreachable, TLS, timeout (also for a reply that trickles), truncated, too large.
@@ -156,69 +138,3 @@ def _read_body(
         if deadline.remaining_s() == 0:
             raise requests.ReadTimeout("the reply trickles in too slowly")
     return bytes(body)
-
-
-def translate_transport_failure(error: BaseException, url: str, *, timeout_s: float) -> SourceError:
-    """What went wrong before a complete reply was there, in our words. Vendor texts are shortened to their last cause."""
-    where, words = redact_url(url), _last_words(error)
-    if isinstance(error, requests.exceptions.SSLError) or "SSL" in words or "certificate" in words.lower():
-        return SourceTlsError(
-            f"no trusted TLS connection to {where}: {words}",
-            suggestion="set ca_file to the authority's certificate, or correct http/https in the URL",
-            url=where,
-        )
-    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)) or "timed out" in words:
-        return SourceTimeoutError(
-            f"{where} did not answer within {timeout_s:g} s",
-            suggestion="raise timeout_s of the loader, narrow the query, or look at the load of the source",
-            url=where,
-            timeout_s=timeout_s,
-        )
-    if isinstance(error, (urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError)):
-        return SourceAnswerError(
-            f"the answer of {where} ended early: {words}",
-            suggestion="look for a proxy or a restart between here and the source; the window stays due",
-            url=where,
-        )
-    return SourceUnreachableError(
-        f"cannot reach {where}: {words}",
-        suggestion="check host, port and scheme of the connection's url, and that the source is running",
-        url=where,
-    )
-
-
-def translate_refusal(status: int, url: str, *, words: str) -> SourceError:
-    """A status that is not about the query: login, 4xx or 5xx."""
-    where, told = redact_url(url), " ".join(words.split())[:300] or "no explanation"
-    if status in {401, 403}:
-        return SourceAuthenticationError(
-            f"{where} refuses the login (HTTP {status}): {told}",
-            suggestion="correct username, password or the Authorization header of the connection",
-            url=where,
-            status=status,
-        )
-    if status >= 500 or status == 429:
-        return SourceFailedError(
-            f"{where} failed with HTTP {status}: {told}",
-            suggestion="look at the log of the source; the window stays due and is captured once it is back",
-            url=where,
-            status=status,
-        )
-    return SourceRefusedError(
-        f"{where} refuses the request with HTTP {status}: {told}",
-        suggestion="check the path in the connection's url: it is the address of the source itself, without an API path",
-        url=where,
-        status=status,
-    )
-
-
-def _last_words(error: BaseException) -> str:
-    """The innermost reason of a chain of wrapped exceptions, without addresses of objects, URLs or credentials."""
-    seen: BaseException = error
-    for _ in range(8):
-        inner = getattr(seen, "reason", None) or (seen.args[-1] if seen.args else None)
-        if not isinstance(inner, BaseException):
-            break
-        seen = inner
-    text = str(inner if isinstance(inner, str) else seen)
-    return " ".join(text.split())[:200] or type(seen).__name__

@@ -1,9 +1,9 @@
 """The JSON of a Prometheus answer → columns, fast. Knows the document, not how it was asked for.
 
-`json.loads` spends its time on making Python objects of two million numbers. Here the arrays of samples are cut out of the
-bytes and read by the multi-threaded CSV reader of polars, and only what is left, the skeleton with the labels, is parsed
-as JSON. The cut is safe: in valid JSON the bytes `,"values":[[` cannot occur inside a string, because a quote in a string is
-escaped. Whatever does not look exactly like the compact form that servers write is parsed as ordinary JSON instead.
+`json.loads` spends its time on making Python objects of two million numbers. Here the arrays of samples are cut out of
+the bytes and read by the multi-threaded CSV reader of polars; only the skeleton with the labels is parsed as JSON. The
+cut is safe: in valid JSON the bytes `,"values":[[` cannot occur inside a string, where a quote is escaped. Whatever
+does not look exactly like the compact form that servers write is parsed as ordinary JSON instead.
 """
 
 from __future__ import annotations
@@ -25,6 +25,15 @@ _LINE_SCHEMA = {"lead": pl.String(), "epoch_s": pl.Float64(), "metric_value": pl
 
 class NotAnAnswerError(ValueError):
     """The body is not JSON, or JSON of another shape."""
+
+
+class RefusedQueryError(ValueError):
+    """The server understood and says no, in its own words."""
+
+    def __init__(self, error_type: str, words: str) -> None:
+        super().__init__(f"{error_type}: {words}")
+        self.error_type = error_type
+        self.words = words
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +72,19 @@ def parse_answer(body: bytes) -> PrometheusAnswer:
 
     Raises:
         NotAnAnswerError: not JSON, or not the documented shape.
+        RefusedQueryError: the document is Prometheus' error document.
     """
     return _parse_by_columns(body) or parse_plainly(body)
 
 
 def parse_plainly(body: bytes) -> PrometheusAnswer:
-    """The same through ordinary JSON objects: the reference for `parse_answer`, and its way out for unusual documents."""
+    """The same through ordinary JSON objects: reference for `parse_answer`, and its way out for odd documents."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise NotAnAnswerError(f"not JSON ({error})") from None
+    if isinstance(document, dict) and document.get("status") == "error":
+        raise RefusedQueryError(str(document.get("errorType", "unknown")), str(document.get("error", "")))
     try:
         return _read_document(document)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -86,7 +98,9 @@ def _parse_by_columns(body: bytes) -> PrometheusAnswer | None:
     try:
         document = orjson.loads(b"".join(pieces))
         result = document["data"]["result"]
-        held = [(index, one["values"]) for index, one in enumerate(result) if one.get("values")]
+        if document["status"] != "success" or document["data"]["resultType"] != "matrix":
+            return None
+        held = [(index, one["values"]) for index, one in enumerate(result) if one.get("values", []) != []]
         if [place for _, place in held] != list(range(len(regions))):
             return None
         samples = _read_samples(b"],[".join(regions))
@@ -95,7 +109,7 @@ def _parse_by_columns(body: bytes) -> PrometheusAnswer | None:
         if samples is None or samples.height != counts.sum():
             return None
         return PrometheusAnswer(
-            metrics=[one["metric"] for one in result],
+            metrics=_labels(result),
             counts=counts,
             epoch_s=samples["epoch_s"].to_numpy(),
             values=samples["metric_value"].to_numpy(),
@@ -108,7 +122,9 @@ def _parse_by_columns(body: bytes) -> PrometheusAnswer | None:
 
 def _cut_samples(body: bytes) -> tuple[list[bytes], list[bytes]]:
     """The document around the sample arrays, each replaced by its number, and the arrays."""
-    pieces, regions, position = [], [], 0
+    pieces: list[bytes] = []
+    regions: list[bytes] = []
+    position = 0
     while (found := body.find(_MARK, position)) >= 0:
         begin = found + len(_MARK)
         end = body.find(_END, begin)
@@ -154,7 +170,7 @@ def _read_document(document: dict[str, Any]) -> PrometheusAnswer:
     ).with_columns(pl.col("raw").cast(pl.Float64, strict=False).alias("metric_value"))
     numbers, others = table.drop_nulls("metric_value"), table.filter(pl.col("metric_value").is_null())
     return PrometheusAnswer(
-        metrics=[dict(one["metric"]) for one in result],
+        metrics=_labels(result),
         counts=np.bincount(numbers["series_index"].to_numpy(), minlength=len(result)).astype(np.int64),
         epoch_s=numbers["epoch_s"].to_numpy(),
         values=numbers["metric_value"].to_numpy(),
@@ -162,6 +178,13 @@ def _read_document(document: dict[str, Any]) -> PrometheusAnswer:
         histograms=_count_histograms(result),
         notices=_notices(document),
     )
+
+
+def _labels(result: list[dict[str, Any]]) -> list[dict[str, str]]:
+    metrics = [one["metric"] for one in result]
+    if not all(isinstance(value, str) for metric in metrics for value in metric.values()):
+        raise TypeError("a label is not text")
+    return metrics
 
 
 def _count_histograms(result: list[dict[str, Any]]) -> dict[int, int]:

@@ -43,26 +43,18 @@ def count_points(start: datetime, end: datetime, *, step_s: float) -> int:
     return max(0, -((compute_epoch_us(start) - compute_epoch_us(end)) // compute_step_us(step_s)))
 
 
+def compute_span(start: datetime, *, step_s: float, offset: int, points: int) -> Span:
+    """The span of `points` instants (at least 1) that begins `offset` steps after `start`."""
+    step_us = compute_step_us(step_s)
+    first_us = compute_epoch_us(start) + offset * step_us
+    return Span(compute_instant(first_us), compute_instant(first_us + (points - 1) * step_us), points)
+
+
 def split_range(start: datetime, end: datetime, *, step_s: float, max_points: int) -> Iterator[Span]:
     """Cut [start, end) into spans of at most `max_points` instants that together are exactly `start + k * step < end`.
 
     An empty range yields nothing.
     """
-    step_us, first_us = compute_step_us(step_s), compute_epoch_us(start)
     total = count_points(start, end, step_s=step_s)
     for offset in range(0, total, max_points):
-        points = min(max_points, total - offset)
-        span_us = first_us + offset * step_us
-        yield Span(compute_instant(span_us), compute_instant(span_us + (points - 1) * step_us), points)
-
-
-def split_span(span: Span, *, step_s: float) -> tuple[Span, Span] | None:
-    """The two halves of a span, or None when it is a single instant and cannot be cut."""
-    if span.points < 2:
-        return None
-    step = timedelta(microseconds=compute_step_us(step_s))
-    half = span.points // 2
-    return (
-        Span(span.first_at, span.first_at + (half - 1) * step, half),
-        Span(span.first_at + half * step, span.last_at, span.points - half),
-    )
+        yield compute_span(start, step_s=step_s, offset=offset, points=min(max_points, total - offset))

@@ -24,7 +24,8 @@ class BaselineLevel(StrEnum):
 
 LEVEL = pl.Enum([level.value for level in BaselineLevel])
 
-#: Fewest points that make a bucket; below, the bucket is not emitted and the next level answers.
+#: Fewest points that make a bucket; below, the bucket is not emitted and the next level answers. A series with too few
+#: points for `overall` has no baseline at all, so that whoever has a baseline has this level.
 MIN_POINTS: dict[BaselineLevel, int] = {
     BaselineLevel.TIME_OF_WEEK: 8,
     BaselineLevel.TIME_OF_DAY: 8,

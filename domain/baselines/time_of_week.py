@@ -37,7 +37,7 @@ def compute_baselines(
 
     Returns:
         BASELINE_SCHEMA, sorted by series, level and bucket. A bucket with fewer points than MIN_POINTS of its level is
-        absent; a series with fewer than 20 points has no row of level `overall`. No points: no rows.
+        absent; a series with fewer than 20 points in all has no rows. No points: no rows.
 
     """
     end = _microseconds(as_of)
@@ -58,7 +58,8 @@ def compute_baselines(
     offsets = np.concatenate([[0], np.cumsum(np.bincount(key, minlength=series_ids.size * HOURS_PER_WEEK))])
     levels = [_level_frame(level, series_ids, values=values, offsets=offsets) for level in BaselineLevel]
     frame = pl.concat(levels).with_columns(computed_at=pl.lit(end).cast(BASELINE_SCHEMA["computed_at"]))
-    return frame.sort("series_id", "level", "bucket").select(list(BASELINE_SCHEMA))
+    has_overall = pl.col("series_id").is_in(levels[-1]["series_id"].implode())
+    return frame.filter(has_overall).sort("series_id", "level", "bucket").select(list(BASELINE_SCHEMA))
 
 
 def _microseconds(instant: datetime) -> int:

@@ -1,0 +1,1 @@
+"""Points that are not normal: against stored baselines, and causally along a series without any."""

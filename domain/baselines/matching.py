@@ -1,0 +1,67 @@
+"""Which baseline a point is judged by: the newest one computed before it, at the finest level that can answer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+
+from domain.baselines.levels import LEVEL, BaselineLevel, hour_of_day, hour_of_week
+
+#: A spread below this share of the level is rounding error: the bucket is constant.
+RELATIVE_ZERO = 1e-9
+#: A baseline older than this no longer speaks for the present.
+MAX_AGE = timedelta(days=14)
+
+_BUCKET = {
+    BaselineLevel.TIME_OF_WEEK: hour_of_week(),
+    BaselineLevel.TIME_OF_DAY: hour_of_day(),
+    BaselineLevel.OVERALL: pl.lit(0, pl.Int16),
+}
+_STATISTICS = ("points", "mean", "std", "median", "mad")
+
+
+def match_baselines(points: pl.DataFrame, baselines: pl.DataFrame, *, max_age: timedelta = MAX_AGE) -> pl.DataFrame:
+    """Every point with the statistics it is judged by.
+
+    A point is judged only by baselines with `computed_at` at or before it, so it is never part of its own baseline; the
+    newest one counts. A constant bucket of a fine level says nothing about spread and leaves the answer to the next
+    level; only a constant `overall` answers, with spread zero.
+
+    Args:
+        points: POINTS_SCHEMA; null and non-finite values are left out.
+        baselines: BASELINE_SCHEMA, of one or many `computed_at`; the level may be text.
+        max_age: baselines older than this at the time of the point are not used.
+
+    Returns:
+        The points sorted by series and time, with level, points, mean, std, median, mad; null where nothing answers.
+
+    """
+    usable = points.select("series_id", "captured_at", "metric_value").filter(pl.col("metric_value").is_finite())
+    overall = baselines.lazy().filter(pl.col("level") == BaselineLevel.OVERALL.value)
+    versions = overall.select("series_id", "computed_at").unique().sort("computed_at").collect()
+    pending = usable.sort("captured_at").join_asof(
+        versions,
+        left_on="captured_at",
+        right_on="computed_at",
+        by="series_id",
+        tolerance=max_age,
+        check_sortedness=False,
+    )
+    parts = []
+    for level in BaselineLevel:
+        keys = ["series_id", "computed_at", "bucket"]
+        asked = pending.with_columns(bucket=_BUCKET[level])
+        matched = asked.join(_answering(baselines, level, asked["bucket"]), on=keys, how="left")
+        is_open = matched["points"].is_null()
+        parts.append(matched.filter(~is_open).with_columns(level=pl.lit(level.value, LEVEL)))
+        pending = pending.filter(is_open)
+    unmatched = pending.with_columns(level=pl.lit(None, LEVEL))
+    return pl.concat([*parts, unmatched], how="diagonal").drop("bucket", "computed_at").sort("series_id", "captured_at")
+
+
+def _answering(baselines: pl.DataFrame, level: BaselineLevel, buckets: pl.Series) -> pl.DataFrame:
+    rows = baselines.lazy().filter(pl.col("level") == level.value, pl.col("bucket").is_in(buckets.unique().to_list()))
+    if level is not BaselineLevel.OVERALL:
+        rows = rows.filter(pl.col("std") > RELATIVE_ZERO * pl.col("mean").abs())
+    return rows.select("series_id", "computed_at", "bucket", *_STATISTICS).collect()

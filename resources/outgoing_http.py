@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import requests
@@ -28,11 +28,23 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """What to send. `fields` go into the URL of a GET and into the form of a POST that has no `body`."""
+
+    url: str
+    method: str = "GET"
+    fields: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class HttpReply:
     """A complete reply: nothing is known yet about what it means."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +98,21 @@ def _is_worth_a_retry(error: BaseException) -> bool:
     return isinstance(error, EtlmonError) and error.is_retryable and not isinstance(error, SourceTimeoutError)
 
 
+def ask_for(url: str, fields: Mapping[str, str]) -> HttpRequest:
+    """A GET, or a POST form where the fields would make the URL too long."""
+    is_long = sum(map(len, fields.values())) > 1_500
+    return HttpRequest(url, "POST" if is_long else "GET", fields)
+
+
 def fetch_reply(
     session: requests.Session,
-    url: str,
+    request: HttpRequest,
     *,
-    fields: Mapping[str, str],
     deadline: Deadline,
     max_bytes: int,
     inspect: Callable[[bytes], None] = lambda _: None,
 ) -> HttpReply:
-    """Ask `url` for `fields` (GET, or a POST form where a URL would be too long), read to the end.
+    """Send the request and read the reply to its end.
 
     Reading stops with SourceLimitError beyond `max_bytes`: memory stays bounded whatever the server sends. `inspect`
     sees each piece as it arrives and may raise to stop reading early.
@@ -103,22 +120,24 @@ def fetch_reply(
     Raises:
         SourceError: unreachable, TLS, timeout (also for a reply that trickles), truncated, too large.
     """
-    is_long = sum(map(len, fields.values())) > 1_500
     if session.verify is False:  # the connection says so; `etlmon doctor` is where it is pointed out, not every request
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    is_form = request.method == "POST" and request.body is None
     try:
         with session.request(
-            "POST" if is_long else "GET",
-            url,
-            params=None if is_long else dict(fields),
-            data=dict(fields) if is_long else None,
+            request.method,
+            request.url,
+            params=None if is_form else dict(request.fields),
+            data=dict(request.fields) if is_form else request.body,
+            headers=dict(request.headers),
             timeout=max(deadline.remaining_s(), 0.001),
             stream=True,
-            allow_redirects=not is_long,
+            allow_redirects=request.method == "GET",
         ) as response:
-            return HttpReply(response.status_code, _read_body(response, deadline, max_bytes, inspect))
+            body = _read_body(response, deadline, max_bytes, inspect)
+            return HttpReply(response.status_code, body, response.headers)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        raise translate_transport_failure(error, url, timeout_s=deadline.timeout_s) from None
+        raise translate_transport_failure(error, request.url, timeout_s=deadline.timeout_s) from None
 
 
 def _read_body(

@@ -16,7 +16,7 @@ from domain.errors import SourceAnswerError
 from domain.loaders.definition import LoaderDefinition, PrometheusQuery
 from resources.answer_collector import AnswerCollector
 from resources.http_failures import redact_url
-from resources.outgoing_http import Deadline, HttpReply, call_with_retries, fetch_reply
+from resources.outgoing_http import Deadline, HttpReply, ask_for, call_with_retries, fetch_reply
 from resources.prometheus_answer import NotAnAnswerError, PrometheusAnswer, RefusedQueryError, parse_answer
 from resources.prometheus_errors import translate_prometheus_refusal, translate_prometheus_words
 
@@ -44,8 +44,7 @@ class PrometheusAsking:
             timeout = f"{max(deadline.remaining_s(), 0.001):.3f}"
             reply = fetch_reply(
                 self.session,
-                self.url(path),
-                fields={**fields, "timeout": timeout},
+                ask_for(self.url(path), {**fields, "timeout": timeout}),
                 deadline=deadline,
                 max_bytes=self.max_bytes,
                 inspect=inspect,
@@ -69,7 +68,7 @@ class PrometheusAsking:
         except NotAnAnswerError as error:
             raise SourceAnswerError(
                 f"{where} did not answer as Prometheus does: {error}; it begins with {reply.body[:60]!r}",
-                suggestion="check that the connection's url is a Prometheus API, without a login page or proxy before it",
+                suggestion="check that the url is a Prometheus API, without a login page or proxy before it",
                 url=where,
             ) from None
         for notice in answer.notices:

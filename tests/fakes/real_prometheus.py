@@ -20,7 +20,7 @@ def is_installed() -> bool:
 
 
 @contextmanager
-def running_prometheus(folder: Path, open_metrics: str) -> Iterator[str]:
+def running_prometheus(folder: Path, open_metrics: str, *options: str) -> Iterator[str]:
     """The base URL of a server that holds `open_metrics` (without its `# EOF`) as history.
 
     Timestamps are seconds; the data folder is `folder`, which must exist and be empty.
@@ -42,6 +42,7 @@ def running_prometheus(folder: Path, open_metrics: str) -> Iterator[str]:
         f"--web.listen-address=127.0.0.1:{port}",
         "--storage.tsdb.retention.time=100y",
         "--log.level=error",
+        *options,
     ]
     with (folder / "prometheus.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
         try:

@@ -40,12 +40,16 @@ _NAMES_SCHEMA: dict[str, pl.DataType] = {"number": pl.UInt32(), "template_id": p
 
 def mine_cluster_numbers(messages: pl.Series, state: MinerState) -> pl.Series:
     """Cluster number (UInt32) of each message; `MinerState.current_ids` turns numbers into ids, at any later time."""
-    shapes = compute_masked(messages).to_frame("shape").with_row_index("row")
-    distinct = shapes.group_by("shape", maintain_order=True).agg(pl.len().alias("count"), pl.col("row").first())
+    rows = messages.rename("message").to_frame().with_row_index("row")
+    texts = rows.group_by("message", maintain_order=True).agg(pl.len().alias("count"), pl.col("row").first())
+    texts = texts.with_columns(compute_masked(texts.get_column("message")).alias("shape"))
+    shapes = texts.group_by("shape", maintain_order=True).agg(pl.col("count").sum(), pl.col("row").min())
     numbers = [
         state.learn(parse_line(shape), count=count, line_number=state.lines_seen + row + 1)
-        for shape, count, row in distinct.iter_rows()
+        for shape, count, row in shapes.iter_rows()
     ]
     state.lines_seen += len(messages)
-    known = distinct.select("shape", pl.Series("number", numbers, dtype=pl.UInt32))
-    return shapes.join(known, on="shape", how="left", maintain_order="left").get_column("number")
+    known = shapes.select("shape", pl.Series("number", numbers, dtype=pl.UInt32))
+    known = texts.join(known, on="shape", how="left", maintain_order="left").select("message", "number")
+    numbered = rows.join(known, on="message", how="left", maintain_order="left", nulls_equal=True)
+    return numbered.get_column("number")

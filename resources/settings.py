@@ -24,7 +24,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ETLMON_", env_file=".env", extra="ignore", frozen=True)
 
-    home: Path = Field(default_factory=default_home, description="folder of the embedded database, lake, logs and secrets")
+    home: Path = Field(
+        default_factory=default_home, description="folder of the embedded database, lake, logs and secrets"
+    )
     database_url: SecretStr | None = Field(
         default=None, description="external PostgreSQL (postgresql://user:password@host/db); unset: the embedded one"
     )
@@ -40,7 +42,9 @@ class Settings(BaseSettings):
         default=None, description="YAML of further named connections; unset: HOME/connections.yaml"
     )
     rules_path: Path | None = Field(default=None, description="folder of rule files; unset: the ones shipped")
-    capture_concurrency: int = Field(default=16, ge=1, le=256, description="loaders captured at the same time in one run")
+    capture_concurrency: int = Field(
+        default=16, ge=1, le=256, description="loaders captured at the same time in one run"
+    )
     retention_raw_days: int = Field(default=90, ge=1, description="days raw signals are kept")
     retention_rollup_days: int = Field(default=730, ge=1, description="days hourly rollups are kept")
     retention_log_days: int = Field(default=30, ge=1, description="days captured log lines are kept")
@@ -96,7 +100,9 @@ def load_settings(**overrides: object) -> Settings:
         first = error.errors()[0]
         name = "ETLMON_" + "_".join(str(part) for part in first["loc"]).upper()
         raise ConfigurationError(
-            f"{name}: {first['msg']}", suggestion="correct or unset the variable; the README lists all of them", variable=name
+            f"{name}: {first['msg']}",
+            suggestion="correct or unset the variable; the README lists all of them",
+            variable=name,
         ) from None
     return settings.model_copy(update={"home": settings.home.expanduser().resolve()})
 

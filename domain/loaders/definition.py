@@ -120,7 +120,9 @@ class LoaderDefinition(Frozen):
     schedule: str = Field(description="cron, UTC; one window per tick: [previous tick, tick)")
     step_s: float = Field(gt=0, description="resolution of the points inside a window, seconds")
     expected_latency_s: float = Field(default=30.0, ge=0, description="wait after a window's end before it is due")
-    late_lookback_s: float = Field(default=0.0, ge=0, description="how far back windows are looked at again for late rows")
+    late_lookback_s: float = Field(
+        default=0.0, ge=0, description="how far back windows are looked at again for late rows"
+    )
     history_s: float = Field(default=0.0, ge=0, description="first capture of a new loader starts this far back")
     timeout_s: float = Field(default=30.0, gt=0)
     max_series: int = Field(default=5_000, ge=1)
@@ -164,6 +166,14 @@ class LoaderDefinition(Frozen):
         if foreign:
             raise ValueError(f"source is {self.source.value}, so `{foreign[0]}:` must be empty")
         return self
+
+    @property
+    def due_latency_s(self) -> float:
+        """Seconds after a window's end at which it is complete at the source; negative when it is complete before its end.
+
+        Prometheus is asked for instants, the last of which lies one step before the window's end; other sources for spans.
+        """
+        return self.expected_latency_s - (self.step_s if self.source is SourceKind.PROMETHEUS else 0.0)
 
     @property
     def metrics(self) -> list[Metric]:

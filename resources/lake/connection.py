@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,10 +48,22 @@ def translate_lake_error(error: duckdb.Error) -> EtlmonError:
     low = words.lower()
     if "no space left" in low or "disk full" in low:
         return StorageFullError(f"the lake has no space left: {words[:300]}", suggestion="free disk space, then retry")
-    if any(part in low for part in ("could not connect", "server closed", "terminating connection", "unable to connect",
-                                    "connection refused", "no connection", "starting up", "shutting down")):
+    if any(
+        part in low
+        for part in (
+            "could not connect",
+            "server closed",
+            "terminating connection",
+            "unable to connect",
+            "connection refused",
+            "no connection",
+            "starting up",
+            "shutting down",
+        )
+    ):
         return StorageUnavailableError(
-            "the catalog of the lake (PostgreSQL) is not available", suggestion="is it running? `etlmon doctor` looks closer"
+            "the catalog of the lake (PostgreSQL) is not available",
+            suggestion="is it running? `etlmon doctor` looks closer",
         )
     return StorageError(f"the lake refused: {words[:500]}", suggestion="check the statement and the lake's folder")
 
@@ -149,10 +161,8 @@ class Lake:
             result = work(self)
             self.execute("COMMIT")
         except BaseException:
-            try:
+            with suppress(duckdb.Error):  # a failed COMMIT has already ended the transaction
                 self._connection.execute("ROLLBACK")
-            except duckdb.Error:  # the failed COMMIT has already ended the transaction
-                pass
             raise
         return result
 
@@ -182,7 +192,9 @@ def open_lake(settings: Settings, url: DatabaseUrl, *, is_read_only: bool = Fals
     """
     threads = settings.lake_threads or min(4, os.cpu_count() or 1)
     config: dict[str, Any] = {
-        "threads": threads, "memory_limit": settings.lake_memory, "autoinstall_known_extensions": False,
+        "threads": threads,
+        "memory_limit": settings.lake_memory,
+        "autoinstall_known_extensions": False,
     }
     connection = duckdb.connect(config=config)
     try:
@@ -222,7 +234,8 @@ def check_select(sql: str) -> None:
         statements = duckdb.extract_statements(sql)
     except duckdb.Error as error:
         raise InputDataError(
-            f"the SQL cannot be read: {' '.join(str(error).split())[:300]}", suggestion="check the spelling near the place named"
+            f"the SQL cannot be read: {' '.join(str(error).split())[:300]}",
+            suggestion="check the spelling near the place named",
         ) from error
     allowed = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
     if len(statements) != 1 or statements[0].type not in allowed:

@@ -119,7 +119,15 @@ def _ensure_system_user() -> None:
     try:
         pwd.getpwnam(SYSTEM_USER)
     except KeyError:
-        command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
+        command = [
+            "useradd",
+            "--system",
+            "--user-group",
+            "--no-create-home",
+            "--shell",
+            "/usr/sbin/nologin",
+            SYSTEM_USER,
+        ]
         try:
             subprocess.run(command, check=True, capture_output=True)  # noqa: S603
         except (OSError, subprocess.CalledProcessError):
@@ -160,7 +168,9 @@ def _prepare_folders(place: _Place) -> None:
         if owner:
             os.chown(folder, owner.pw_uid, owner.pw_gid)
     if place.run.stat().st_uid != (owner.pw_uid if owner else os.geteuid()):
-        raise ConfigurationError(f"{place.run} belongs to somebody else", suggestion="remove it or choose another --home")
+        raise ConfigurationError(
+            f"{place.run} belongs to somebody else", suggestion="remove it or choose another --home"
+        )
 
 
 def _is_answering(place: _Place) -> bool:

@@ -38,7 +38,9 @@ def translate_database_error(error: DBAPIError) -> EtlmonError:
         return StorageUnavailableError(
             f"PostgreSQL is not available: {first_line}", suggestion="is it running? `etlmon doctor` looks closer"
         )
-    return StorageError(f"PostgreSQL refused a statement: {first_line}", suggestion="this is a defect, please report it")
+    return StorageError(
+        f"PostgreSQL refused a statement: {first_line}", suggestion="this is a defect, please report it"
+    )
 
 
 @contextmanager

@@ -48,7 +48,9 @@ def current_revision(url: DatabaseUrl) -> str:
     engine = make_engine(url)
     try:
         with transaction(engine) as connection:
-            exists = connection.execute(text("SELECT to_regclass(:name)"), {"name": f"{RECORDS_SCHEMA}.alembic_version"})
+            exists = connection.execute(
+                text("SELECT to_regclass(:name)"), {"name": f"{RECORDS_SCHEMA}.alembic_version"}
+            )
             if exists.scalar() is None:
                 return ""
             return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or "")

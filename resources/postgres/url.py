@@ -47,7 +47,9 @@ class DatabaseUrl:
     def dagster(self) -> str:
         """For dagster-postgres: psycopg2, in Dagster's own schema, password included."""
         url = self.url.set(drivername="postgresql+psycopg2")
-        return url.update_query_dict({"options": f"-csearch_path={DAGSTER_SCHEMA}"}).render_as_string(hide_password=False)
+        return url.update_query_dict({"options": f"-csearch_path={DAGSTER_SCHEMA}"}).render_as_string(
+            hide_password=False
+        )
 
     def render(self) -> str:
         """The plain URL, password included: for the environment of child processes."""

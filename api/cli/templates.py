@@ -1,0 +1,137 @@
+"""`etlmon templates FILE`: the template of each line of a text log. Works on any machine, without a running platform."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, BinaryIO, cast
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from api.cli.log_lines import read_lines
+from domain.errors import InputDataError
+from domain.log_patterns.header import detect_header, extract_messages
+from domain.log_patterns.miner import MinerState, mine_cluster_numbers
+
+app = typer.Typer(add_completion=False)
+Numbers = list[npt.NDArray[np.uint32]]
+OUT_SUFFIXES = (".csv", ".csv.gz", ".parquet")
+_ROWS_PER_WRITE = 200_000
+EXAMPLE = "Example: etlmon templates app.log.gz -o templates.csv --state app.state.json"
+
+
+@app.command(epilog=EXAMPLE)
+def templates(
+    file: Annotated[Path, typer.Argument(help="A text log, plain or gzip, in UTF-8.", metavar="FILE")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write to a .csv, .csv.gz or .parquet file, not to stdout.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option("--state", help="JSON file with what was learned; continued if it exists.")
+    ] = None,
+    header: Annotated[
+        bool, typer.Option("--header/--no-header", help="Find and leave out time stamp, level, host, process.")
+    ] = True,
+) -> None:
+    """Group the lines of a log by template and name the template of each line.
+
+    Out: line_id,template_id,template with one row per line; line_id counts from 1, <*> is a variable. Template ids come
+    from the content: the same log gives the same ids, and --state keeps them from file to file.
+
+    Bytes that are not UTF-8 are replaced; of overlong lines the beginning counts; an empty file gives the heading alone.
+    """
+    check_out(out)
+    miner = load_miner(state)
+    frames = render_rows(miner, mine_file(file, miner, has_header=header))
+    write_rows(frames, out)
+    if state is not None:
+        state.write_text(miner.to_json(), encoding="utf-8")
+
+
+def check_out(out: Path | None) -> None:
+    """InputDataError before the work begins if the result could not be written."""
+    if out is None:
+        return
+    if not out.name.endswith(OUT_SUFFIXES):
+        raise InputDataError(f"{out} has an unknown suffix", suggestion="Use .csv, .csv.gz or .parquet.")
+    if not out.absolute().parent.is_dir():
+        raise InputDataError(f"There is no folder {out.absolute().parent}", suggestion="Create it or name another.")
+
+
+def load_miner(state: Path | None) -> MinerState:
+    """The state of the file, or a fresh one where there is none."""
+    return MinerState.from_json(state.read_bytes()) if state is not None and state.exists() else MinerState()
+
+
+def mine_file(file: Path, miner: MinerState, *, has_header: bool) -> Numbers:
+    """Cluster numbers of all lines, 4 bytes a line; the header form is found in the first block."""
+    numbers: Numbers = []
+    with show_progress(file) as progress:
+        form: str | None = None
+        for lines in read_lines(file, on_progress=progress):
+            if has_header and not numbers:
+                form = detect_header(lines)
+            numbers.append(mine_cluster_numbers(extract_messages(lines, form), miner).to_numpy())
+    return numbers
+
+
+@contextmanager
+def show_progress(file: Path) -> Iterator[Callable[[int], object]]:
+    """A progress bar on a terminal; yields what takes the number of bytes done."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("Mining templates", total=file.stat().st_size if file.is_file() else None)
+        yield lambda done: progress.update(task, completed=done)
+
+
+def render_rows(miner: MinerState, numbers: Numbers) -> Iterator[pl.DataFrame]:
+    """Rows (line_id, template_id, template) in order, with the templates as known at the end; at least one frame."""
+    names = pl.DataFrame({"template_id": miner.current_ids()}, schema={"template_id": pl.String})
+    names = names.join(miner.templates().select("template_id", "template"), on="template_id", maintain_order="left")
+    every = np.concatenate(numbers) if numbers else np.empty(0, dtype=np.uint32)
+    for start in range(0, max(len(every), 1), _ROWS_PER_WRITE):
+        part = names[every[start : start + _ROWS_PER_WRITE]]
+        yield part.with_row_index("line_id", offset=start + 1).with_columns(pl.col("line_id").cast(pl.Int64))
+
+
+def write_rows(frames: Iterator[pl.DataFrame], out: Path | None) -> None:
+    """Write to stdout or, by suffix, to a file. A reader of stdout that has seen enough (`| head`) is no failure."""
+    if out is None:
+        try:
+            write_csv(frames, sys.stdout.buffer)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    elif out.suffix == ".parquet":
+        write_parquet(frames, out)
+    elif out.suffix == ".gz":
+        with gzip.open(out, "wb", compresslevel=3) as stream:
+            write_csv(frames, cast("BinaryIO", stream))
+    else:
+        with out.open("wb") as stream:
+            write_csv(frames, stream)
+
+
+def write_csv(frames: Iterator[pl.DataFrame], stream: BinaryIO) -> None:
+    """CSV with one heading."""
+    stream.writelines(frame.write_csv(include_header=index == 0).encode() for index, frame in enumerate(frames))
+
+
+def write_parquet(frames: Iterator[pl.DataFrame], out: Path) -> None:
+    """One row group per frame."""
+    import pyarrow.parquet as pq
+
+    first = next(frames).to_arrow()
+    with pq.ParquetWriter(out, first.schema, compression="zstd") as writer:
+        writer.write_table(first)
+        for frame in frames:
+            writer.write_table(frame.to_arrow())

@@ -175,5 +175,5 @@ def test_an_explosion_of_series_keeps_the_highest_and_counts_the_rest(fetch: Fet
 
 def test_too_many_samples_in_one_instant_is_a_limit(fetch: Fetch) -> None:
     with pytest.raises(SourceLimitError) as caught:
-        fetch("sum_over_time(many[1h:1s])", minutes=1)
+        fetch("sum_over_time(many[1h:1s])", minutes=1, offset_s=600)
     assert "aggregate" in caught.value.suggestion

@@ -48,7 +48,9 @@ class SampleStore:
         self._chunks: OrderedDict[tuple[str, int], Floats] = OrderedDict()
         self._ends: dict[tuple[str, int], Floats] = {}
         self._lock = threading.RLock()
-        self._day_of: Callable[[int], EstateDay] = build_days(topology, Conditions(catalogue, ()), seed=seed, origin_day=begin_ms // DAY_MS)
+        self._day_of: Callable[[int], EstateDay] = build_days(
+            topology, Conditions(catalogue, ()), seed=seed, origin_day=begin_ms // DAY_MS
+        )
 
     def day(self, day: int) -> EstateDay:
         """The context of a day under the present fault windows."""
@@ -66,7 +68,9 @@ class SampleStore:
                 self._held_bytes -= self._chunks.pop(key).nbytes
             for key in [key for key in self._ends if key[1] >= first_day]:
                 del self._ends[key]
-            self._day_of = build_days(self.topology, Conditions(self.catalogue, windows), seed=self.seed, origin_day=self.begin_ms // DAY_MS)
+            self._day_of = build_days(
+                self.topology, Conditions(self.catalogue, windows), seed=self.seed, origin_day=self.begin_ms // DAY_MS
+            )
 
     def select(
         self, matches: Callable[[Labels], bool], names: set[str] | None, *, first_index: int, last_index: int
@@ -155,9 +159,7 @@ class SampleStore:
         values[whole] = np.floor(values[whole] + 1e-6)
         return ends
 
-    def _resets(
-        self, series: list[SeriesSpec], context: EstateDay, counters: Bools
-    ) -> list[tuple[int, Ints]]:
+    def _resets(self, series: list[SeriesSpec], context: EstateDay, counters: Bools) -> list[tuple[int, Ints]]:
         resets: list[tuple[int, Ints]] = []
         if self._is_deploy_day(context.day):
             minute = self.topology.deploy_minute_of_day

@@ -35,9 +35,7 @@ def build_call_families(topology: Topology) -> list[Family]:
         SeriesSpec("circuit_breaker_state", {"job": "etl", "service": e["caller"], "callee": e["callee"]}, e["caller"])
         for e in labels
     ]
-    trips = [
-        SeriesSpec("circuit_breaker_trips_total", spec.labels, spec.owner, is_counter=True) for spec in breakers
-    ]
+    trips = [SeriesSpec("circuit_breaker_trips_total", spec.labels, spec.owner, is_counter=True) for spec in breakers]
     return [
         Family("client_requests", calls, _compute_calls),
         Family("client_durations", durations, _compute_durations),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from resources.simulator.estate_day import SCRAPE_S, EstateDay
-from resources.simulator.fault_model import Condition
 from resources.simulator.families.family import Family, SeriesSpec
+from resources.simulator.fault_model import Condition
 from resources.simulator.grid import Floats
 from resources.simulator.topology import Topology
 
@@ -30,11 +30,15 @@ def build_container_families(topology: Topology) -> list[Family]:
         ]
 
     up = [
-        SeriesSpec("up", {"job": "etl", "service": o, "instance": f"{x['pod']}:8080", "pod": x["pod"]}, o, is_masked=False)
+        SeriesSpec(
+            "up", {"job": "etl", "service": o, "instance": f"{x['pod']}:8080", "pod": x["pod"]}, o, is_masked=False
+        )
         for o, x in pods
     ]
     up += [
-        SeriesSpec("up", {"job": "node", "instance": f"{node.name}:9100", "node": node.name}, node.name, is_masked=False)
+        SeriesSpec(
+            "up", {"job": "node", "instance": f"{node.name}:9100", "node": node.name}, node.name, is_masked=False
+        )
         for node in topology.nodes
     ]
     limits = per_pod("container_spec_memory_limit_bytes") + per_pod("container_spec_cpu_limit_cores")

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scipy.special import ndtr
-
 import numpy as np
+from scipy.special import ndtr
 
 from resources.simulator.estate_day import EstateDay
 from resources.simulator.grid import Floats
 
-BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.4, 0.6, 1.0, 1.5, 2.5, 5.0, 10.0)
 BUCKET_LABELS = (*(f"{le:g}" for le in BUCKETS_S), "+Inf")
 
 
@@ -64,9 +63,7 @@ def compute_bucket_increments(counts: Floats, median_s: Floats, sigma: float) ->
 
 def build_histogram_series(name: str, labels: dict[str, str], owner: str) -> list[SeriesSpec]:
     """Series in the order of `compute_bucket_increments`."""
-    buckets = [
-        SeriesSpec(f"{name}_bucket", {**labels, "le": le}, owner, is_counter=True) for le in BUCKET_LABELS
-    ]
+    buckets = [SeriesSpec(f"{name}_bucket", {**labels, "le": le}, owner, is_counter=True) for le in BUCKET_LABELS]
     return [
         *buckets,
         SeriesSpec(f"{name}_sum", labels, owner, is_counter=True, is_whole=False),

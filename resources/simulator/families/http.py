@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from resources.simulator.estate_day import EstateDay
-from resources.simulator.fault_model import Condition
 from resources.simulator.families.family import (
     Family,
     SeriesSpec,
     build_histogram_series,
     compute_bucket_increments,
 )
+from resources.simulator.fault_model import Condition
 from resources.simulator.grid import Floats
 from resources.simulator.topology import Topology
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from resources.simulator.estate_day import SCRAPE_S, EstateDay
-from resources.simulator.fault_model import Condition
 from resources.simulator.families.family import Family, SeriesSpec
+from resources.simulator.fault_model import Condition
 from resources.simulator.grid import Floats
 from resources.simulator.topology import Node, Topology
 

@@ -13,6 +13,8 @@ import polars as pl
 
 #: Longer lines are mined by their first characters; the rest is ignored.
 MAX_LINE_CHARS = 8192
+#: Masking settles after two or three rounds; this bounds it for hostile text.
+_MAX_ROUNDS = 16
 #: Binary garbage: control characters and undecodable bytes become this one character.
 _GARBAGE = r"[\x00-\x08\x0e-\x1f\x7f\x{fffd}]+"
 #: What may stand before a value without being part of it.
@@ -61,9 +63,10 @@ MASKS: tuple[Mask, ...] = (
     Mask(_BEFORE + r"[-+]?(?:[0-9]+(?:\.[0-9]+)?(?:ms|us|µs|ns|secs?|mins?|hrs?|[smhd]))+\b", "${1}<duration>"),
     Mask(_BEFORE + _NUMBER + r"(?:[kKMGT]i?[bB]?|B|b)\b", "${1}<size>"),
     Mask(_BEFORE + _NUMBER + "%", "${1}<percent>"),
+    Mask(_BEFORE + _NUMBER + r"[eE][-+]?[0-9]+\b", "${1}<num>"),
     Mask(r"\bv[0-9]+(?:\.[0-9]+)+\b", "<version>"),
     Mask(r"\b[A-Za-z_]\w*?_-?[0-9]+(?:_\w*)?\b|\b[A-Za-z_]\w*[0-9]{3,}\w*\b|\b[0-9]+[A-Za-z_]\w*\b", "<id>"),
-    Mask(_BEFORE + r"[-+]?[0-9]+(?:[.,][0-9]+)*(?:[eE][+-]?[0-9]+)?\b", "${1}<num>"),
+    Mask(_BEFORE + r"[-+]?[0-9]+(?:[.,][0-9]+)*\b", "${1}<num>"),
     Mask(r"\b[0-9]+(?:[.,][0-9]+)*\b", "<num>"),
     Mask(r"(^|[\s=:,(\[{])(?i:true|false)\b", "${1}<bool>"),
     Mask(r"([^=]=\s?)(?:null|NULL|None|nil)([\s,;)\]}]|$)", "${1}<null>${2}"),
@@ -71,14 +74,32 @@ MASKS: tuple[Mask, ...] = (
 )
 
 
-def masked(expression: pl.Expr) -> pl.Expr:
-    """The expression that masks a column of messages; white space is narrowed to single blanks first."""
-    masked_text = expression.fill_null("").str.slice(0, MAX_LINE_CHARS).str.replace_all(r"\s+", " ").str.strip_chars()
+def _masked_once(text: pl.Expr) -> pl.Expr:
     for mask in MASKS:
-        masked_text = masked_text.str.replace_all(mask.pattern, mask.placeholder)
-    return masked_text
+        text = text.str.replace_all(mask.pattern, mask.placeholder)
+    return text
 
 
 def compute_masked(messages: pl.Series) -> pl.Series:
-    """Masked text of each message, in order and of the same length; a null counts as the empty message."""
-    return messages.to_frame("message").select(masked(pl.col("message"))).to_series()
+    """Masked text of each message, in order and of the same length; a null counts as the empty message.
+
+    White space is narrowed to single blanks. Masks are applied again to what they left, until nothing changes; that
+    second look sees each distinct masked text only once.
+    """
+    text = pl.col("text").fill_null("").str.slice(0, MAX_LINE_CHARS).str.replace_all(r"\s+", " ").str.strip_chars()
+    first = messages.rename("text").to_frame().select(_masked_once(text)).to_series()
+    distinct = first.unique(maintain_order=True)
+    settled = _settle(distinct)
+    if settled.equals(distinct):
+        return first
+    mapping = pl.DataFrame({"text": distinct, "settled": settled})
+    return first.to_frame().join(mapping, on="text", how="left", maintain_order="left").get_column("settled")
+
+
+def _settle(texts: pl.Series) -> pl.Series:
+    for _ in range(_MAX_ROUNDS):
+        again = texts.to_frame().select(_masked_once(pl.col("text"))).to_series()
+        if again.equals(texts):
+            break
+        texts = again
+    return texts.str.slice(0, MAX_LINE_CHARS).str.strip_chars()

@@ -163,7 +163,7 @@ def parse_instant(parameters: Parameters, name: str, *, default_ms: int | None =
     except (ValueError, OverflowError):
         pass
     try:
-        instant = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        instant = datetime.fromisoformat(text)
         if instant.tzinfo is not None:
             return round(instant.timestamp() * 1000)
     except ValueError:

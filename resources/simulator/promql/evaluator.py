@@ -119,8 +119,7 @@ def _refuse_type(tree: Any) -> None:
     kind = {syntax.MatrixSelector: "range vector", syntax.SubqueryExpr: "range vector", syntax.StringLiteral: "string"}
     if type(tree) in kind:
         raise BadQueryError(
-            f'invalid parameter "query": invalid expression type "{kind[type(tree)]}" for range query, '
-            "must be Scalar or instant Vector"
+            f'invalid expression type "{kind[type(tree)]}" for range query, must be Scalar or instant Vector'
         )
 
 

@@ -61,7 +61,9 @@ def detect_new_and_bursting(
     rows = _with_positions(counts)
     new = _find_new(rows, min_history_windows)
     bursts = _find_bursts(rows, min_history_windows)
-    findings = pl.concat([new, bursts]).select(FINDINGS_SCHEMA.keys()).cast(pl.Schema(FINDINGS_SCHEMA))
+    findings = pl.concat(
+        [found.select(list(FINDINGS_SCHEMA)).cast(pl.Schema(FINDINGS_SCHEMA)) for found in (new, bursts)]
+    )
     if since is not None:
         findings = findings.filter(pl.col("window_start") >= since)
     return findings.sort(["window_start", "service", "score", "template_id"], descending=[False, False, True, False])
@@ -146,7 +148,7 @@ def _tail_columns(earlier: pl.DataFrame) -> dict[str, Any]:
     size = mean**2 / spread
     overdispersed = stats.nbinom.logsf(count - 1, size, size / (size + mean))
     log_p = np.where(variance > mean, overdispersed, stats.poisson.logsf(count - 1, mean))
-    strength = -log_p / np.log(10)
+    strength = np.clip(-log_p / np.log(10), 0.0, 1e6)
     is_burst = (strength >= -np.log10(ALPHA)) & (count >= MIN_BURST_COUNT) & (count >= MIN_BURST_RATIO * mean)
-    score = np.where(np.isinf(strength), 1.0, strength / (strength - np.log10(ALPHA)))
+    score = strength / (strength - np.log10(ALPHA))
     return {"expected": pl.Series(mean), "score": pl.Series(score), "is_burst": pl.Series(is_burst)}

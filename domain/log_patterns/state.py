@@ -22,8 +22,7 @@ from domain.log_patterns.tokens import VARIABLE, Line
 
 #: Structures kept in full. From then on a new one joins a known variable position, or all of its length and first word.
 MAX_KEYS = 20_000
-#: Structures kept in all; what comes then is one template, "anything else".
-MAX_CLUSTERS = 2 * MAX_KEYS
+#: After twice as many, what is still new is one template, "anything else".
 STATE_VERSION = 1
 
 TEMPLATES_SCHEMA: dict[str, pl.DataType] = {
@@ -65,9 +64,15 @@ class _SavedState(BaseModel):
 
 
 class MinerState:
-    """Everything that the miner remembers; `mine_templates` advances it in place."""
+    """Everything that the miner remembers; `mine_templates` advances it in place.
 
-    def __init__(self) -> None:
+    Args:
+        max_keys: structures kept in full, which bounds memory at about 3 KB each.
+
+    """
+
+    def __init__(self, *, max_keys: int = MAX_KEYS) -> None:
+        self.max_keys = max_keys
         self.lines_seen = 0
         self.clusters: list[Cluster] = []
         self._merger = KeyMerger()
@@ -85,17 +90,17 @@ class MinerState:
 
     def _find(self, key: Key) -> int | None:
         number = self._merger.lookup(key)
-        if number is None and len(self.clusters) >= MAX_KEYS:
+        if number is None and len(self.clusters) >= self.max_keys:
             return self._merger.match(key)
         return number
 
     def _admit(self, line: Line) -> Line:
         """The line itself while there is room or it is known; else first word and length; else nothing of it."""
-        if len(self.clusters) < MAX_KEYS or self._find(line.key) is not None:
+        if len(self.clusters) < self.max_keys or self._find(line.key) is not None:
             return line
         first = line.key[0] if line.key else ""
         coarse = Line((first, VARIABLE, f"#{len(line.key)}"), (line.spans[0] if line.spans else "", f" {VARIABLE}", ""))
-        if len(self.clusters) < MAX_CLUSTERS or self._find(coarse.key) is not None:
+        if len(self.clusters) < 2 * self.max_keys or self._find(coarse.key) is not None:
             return coarse
         return Line((VARIABLE, "#"), (VARIABLE, ""))
 
@@ -148,10 +153,13 @@ class MinerState:
         return orjson.dumps({"version": STATE_VERSION, "lines_seen": self.lines_seen, "clusters": clusters}).decode()
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> MinerState:
-        """The state as `to_json` wrote it: structures are entered again in their order, counts and texts restored."""
+    def from_json(cls, text: str | bytes, *, max_keys: int = MAX_KEYS) -> MinerState:
+        """The state as `to_json` wrote it: structures are entered again in their order, counts and texts restored.
+
+        InputDataError if the text is not such a state.
+        """
         saved = _parse_saved(text)
-        state = cls()
+        state = cls(max_keys=max_keys)
         for entry in saved.clusters:
             state._enter(Line(tuple(entry.key), tuple(entry.spans)), line_number=entry.first_seen_line)
         for cluster, entry in zip(state.clusters, saved.clusters, strict=True):

@@ -5,6 +5,10 @@ hours as (
     select * from {{ ref('subject_hours') }}
 ),
 
+maintenance as (
+    select * from {{ source('lake', 'incident_periods') }} where source = 'maintenance'
+),
+
 services as (
     select
         'service' as subject_kind,
@@ -48,7 +52,19 @@ both_kinds as (
     select * from services
     union all by name
     select * from loaders
+),
+
+with_maintenance as (
+    select
+        both_kinds.*,
+        subject_kind = 'service' and exists (
+            select 1 from maintenance
+            where (maintenance.service is null or maintenance.service = both_kinds.subject)
+                and maintenance.started_at < both_kinds.hour_at + interval '1 hour'
+                and coalesce(maintenance.ended_at, 'infinity'::timestamptz) > both_kinds.hour_at
+        ) as is_maintenance
+    from both_kinds
 )
 
-select * from both_kinds
+select * from with_maintenance
 order by subject_kind, subject, hour_at

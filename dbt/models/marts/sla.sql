@@ -10,36 +10,18 @@ targets as (
     select * from {{ ref('sla_targets') }}
 ),
 
-maintenance as (
-    select * from {{ source('lake', 'incident_periods') }} where source = 'maintenance'
-),
-
 reach as (
     select max(hour_at) + interval '1 hour' as until_at from {{ ref('hourly_availability') }}
 ),
 
-marked as (
-    select
-        availability.subject as service,
-        date_trunc('month', availability.hour_at)::date as month_at,
-        availability.numerator,
-        exists (
-            select 1 from maintenance
-            where (maintenance.service is null or maintenance.service = availability.subject)
-                and maintenance.started_at < availability.hour_at + interval '1 hour'
-                and coalesce(maintenance.ended_at, 'infinity'::timestamptz) > availability.hour_at
-        ) as is_excluded
-    from availability
-),
-
 months as (
     select
-        service,
-        month_at,
-        count(*) filter (not is_excluded) as hours_observed,
-        count(*) filter (is_excluded) as hours_excluded,
-        coalesce(sum(numerator) filter (not is_excluded), 0) as hours_up
-    from marked
+        subject as service,
+        date_trunc('month', hour_at)::date as month_at,
+        count(*) filter (not is_maintenance) as hours_observed,
+        count(*) filter (is_maintenance) as hours_excluded,
+        coalesce(sum(numerator) filter (not is_maintenance), 0) as hours_up
+    from availability
     group by service, month_at
 ),
 

@@ -1,0 +1,86 @@
+"""Simulated futures of gauges. Two sorts, in equal number where history allows both.
+
+Drifting: blocks of past changes, drawn at random, around the mean change (stationary increments: what a walk with drift
+does). Modelled: the forecast of `domain.forecasts` plus whole error paths of its own backtest, with either sign (so that
+seasons and their uncertainty take part). Random numbers are fixed and shared by all gauges: an answer does not depend on
+what else is in the call. Reference: Hyndman & Athanasopoulos, Forecasting: Principles and Practice, ch. 5.5 (bootstrap).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from domain.forecasts.backtest import compute_needed, run_backtest
+from domain.forecasts.panel import Panel
+from domain.forecasts.registry import DEFAULT_MODELS, choose_models
+from domain.forecasts.selection import select
+from domain.seasonality import compute_grid_periods
+from domain.seasonality.regular_grid import Bools, Floats, Ints, RegularGrid
+
+#: Newest changes that paths are made of.
+TREND_BINS = 60
+BLOCK = 7
+PATHS = 250
+SEED = 20_250_101
+
+
+def draw_drifting(values: Floats, horizon: int) -> Iterator[tuple[Ints, Floats]]:
+    """Batches of (rows, paths): paths (rows, PATHS, horizon) as changes from the last value, each row exactly once."""
+    lengths = np.minimum((~np.isnan(values)).sum(axis=1) - 1, TREND_BINS)
+    batch = max(1, 4_000_000 // (PATHS * horizon))
+    for window in np.unique(lengths):
+        rows = np.flatnonzero(lengths == window)
+        picks = _draw_blocks(int(window), horizon)
+        for start in range(0, len(rows), batch):
+            part = rows[start : start + batch]
+            changes = np.diff(values[part, -(int(window) + 1) :], axis=1).astype(np.float32)
+            yield part, np.cumsum(np.take(changes, picks, axis=1), axis=2)
+
+
+def draw_modelled(values: Floats, bin_s: Floats, *, horizon: int) -> Iterator[tuple[Ints, Floats]]:
+    """Batches of (rows, paths) like `draw_drifting`, for the rows with history enough for a backtest; others are absent."""
+    lengths = np.asarray((~np.isnan(values)).sum(axis=1), dtype=np.int64)
+    able = lengths >= compute_needed(lengths, horizon)
+    rows = np.flatnonzero(able)
+    if rows.size == 0:
+        return
+    models = choose_models(DEFAULT_MODELS)
+    for periods, part in _group_by_periods(values, bin_s, rows):
+        panel = Panel(values[part], ~np.isnan(values[part]), periods, float(bin_s[part[0]]))
+        choice = select(run_backtest(panel, models, horizon), np.ones(len(part)))
+        yield part, _add_errors(choice.forecast - values[part, -1:], choice.residuals)
+
+
+def _draw_blocks(window: int, horizon: int) -> Ints:
+    """(PATHS, horizon) positions in `window` changes: runs of BLOCK neighbours (fewer in a short window), wrapped."""
+    block = max(1, min(BLOCK, window // 4))
+    starts = np.random.default_rng(SEED).integers(0, window, (PATHS, -(-horizon // block)))
+    runs = (starts[:, :, None] + np.arange(block)) % window
+    return np.asarray(runs.reshape(PATHS, -1)[:, :horizon])
+
+
+def _group_by_periods(values: Floats, bin_s: Floats, rows: Ints) -> Iterator[tuple[tuple[int, ...], Ints]]:
+    part = values[rows]
+    observed: Bools = ~np.isnan(part)
+    found, _ = compute_grid_periods(
+        RegularGrid(rows, part, observed, bin_s[rows], np.zeros(len(rows), dtype=np.int64), pl.DataFrame())
+    )
+    keys = np.column_stack([np.sort(found, axis=1), bin_s[rows]])
+    distinct, group = np.unique(keys, axis=0, return_inverse=True)
+    for index, key in enumerate(distinct):
+        yield tuple(int(period) for period in key[:2] if period > 0), rows[group.ravel() == index]
+
+
+def _add_errors(centre: Floats, residuals: Floats) -> Floats:
+    """(rows, PATHS, horizon): the centre plus a backtest error path per simulated path, origin and sign at random."""
+    complete = np.isfinite(residuals).all(axis=2)
+    order = np.argsort(~complete, axis=0, kind="stable")
+    count = np.maximum(complete.sum(axis=0), 1)
+    random = np.random.default_rng(SEED)
+    pick = (random.random((PATHS, 1)) * count).astype(np.int64)
+    origin = np.take_along_axis(order, pick, axis=0)
+    errors = np.nan_to_num(residuals[origin.T, np.arange(len(centre))[:, None]])
+    return np.asarray(centre[:, None, :] + random.choice([-1.0, 1.0], (PATHS, 1)) * errors)

@@ -113,7 +113,8 @@ def _reasons(body: Any) -> tuple[str, str]:
     node = body.get("error") if isinstance(body, dict) else None
     if not isinstance(node, dict):
         return "", str(node or "")
-    kinds, reasons = [], {}
+    kinds: list[str] = []
+    reasons: dict[str, None] = {}
     roots = [] if node.get("caused_by") else node.get("root_cause") or []
     while isinstance(node, dict):
         kinds.append(str(node.get("type", "")))

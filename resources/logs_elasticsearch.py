@@ -9,10 +9,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import polars as pl
+
 from domain.answers import Answer
 from domain.capture.ranges import compute_instant, compute_step_us
-from domain.errors import SourceLimitError
+from domain.errors import SourceLimitError, SourceQueryError
 from domain.loaders.definition import Connection, ElasticsearchQuery, LoaderDefinition
+from domain.signals import canonical_labels
 from domain.vocabulary import QuarantineReason
 from resources.answer_collector import AnswerCollector, keep_labels
 from resources.client_cache import ClientCache
@@ -20,7 +23,7 @@ from resources.elasticsearch_axes import Axes, decide_axes, flatten_bucket
 from resources.elasticsearch_door import ElasticsearchDoor
 from resources.elasticsearch_lines import capture_lines
 from resources.elasticsearch_range import compute_epoch_ms, limit_to_range
-from resources.elasticsearch_series import PagedSeries
+from resources.series_rows import ROWS_SCHEMA, SeriesRows
 
 
 class ElasticsearchSource:
@@ -51,7 +54,7 @@ def _capture_query(
 ) -> None:
     axes = decide_axes(query, step_ms=compute_step_us(loader.step_s) // 1_000, start_ms=compute_epoch_ms(start))
     limited = limit_to_range([query.query, *axes.filters], query.timestamp_field, start=start, end=end)
-    series = PagedSeries(query, max_series=loader.max_series)
+    series = SeriesRows(query, max_series=loader.max_series)
     after: dict[str, Any] | None = None
     size = axes.page_size
     while True:
@@ -64,10 +67,16 @@ def _capture_query(
             size = max(1, size // 4)
             continue
         composite = page.get("aggregations", {}).get("pages", {"buckets": []})
-        series.add_page(_read_page(query, axes, composite["buckets"], found))
+        rows = _read_page(query, axes, composite["buckets"], found)
+        series.add_page(rows, unfinished=rows["labels"].tail(1).to_list())
         after = composite.get("after_key")
         if not after or len(composite["buckets"]) < axes.full_page(size):
             break
+    if series.has_doubles():
+        raise SourceQueryError(
+            f"two buckets of {query.metric_name} have the same labels once only {', '.join(query.labels)} are kept",
+            suggestion="remove the aggregation whose label is not wanted, or list its label too",
+        )
     series.hand_over(found)
 
 
@@ -81,18 +90,19 @@ def _page_body(
 
 def _read_page(
     query: ElasticsearchQuery, axes: Axes, buckets: list[dict[str, Any]], found: AnswerCollector
-) -> list[tuple[dict[str, str], int, float]]:
+) -> pl.DataFrame:
     rows = []
     for labels, epoch_ms, value in (row for bucket in buckets for row in flatten_bucket(axes, bucket)):
+        kept = keep_labels(labels, query.labels)
         if isinstance(value, (int, float)):
-            rows.append((labels, epoch_ms, float(value)))
+            rows.append((canonical_labels(kept), epoch_ms * 1_000, float(value)))
         else:
             found.set_aside(
                 query.metric_name,
-                keep_labels(labels, query.labels),
+                kept,
                 captured_at=compute_instant(epoch_ms * 1_000),
                 raw_value=str(value)[:500],
                 reason=QuarantineReason.NOT_NUMERIC,
                 detail=f"aggregation value {query.value} is not a number",
             )
-    return rows
+    return pl.DataFrame(rows, schema=ROWS_SCHEMA, orient="row")

@@ -56,7 +56,8 @@ def summarise(steps: Floats, weights: Floats, *, level: float) -> Passage:
     lower, upper = _shortest_interval(ordered, below, level)
     lower = np.minimum(lower, step)
     upper = np.maximum(upper, np.where(np.isfinite(step), step, upper))
-    return Passage(*(np.where(np.isfinite(end), end, np.nan) for end in (step, lower, upper)), probability)
+    step, lower, upper = (np.where(np.isfinite(end), end, np.nan) for end in (step, lower, upper))
+    return Passage(step, lower, upper, probability)
 
 
 def _quantile(ordered: Floats, below: Floats, share: Floats) -> Floats:

@@ -1,9 +1,9 @@
 """Simulated futures of gauges. Two sorts, in equal number where history allows both.
 
-Drifting: blocks of past changes, drawn at random, around the mean change (stationary increments: what a walk with drift
-does). Modelled: the forecast of `domain.forecasts` plus whole error paths of its own backtest, with either sign (so that
-seasons and their uncertainty take part). Random numbers are fixed and shared by all gauges: an answer does not depend on
-what else is in the call. Reference: Hyndman & Athanasopoulos, Forecasting: Principles and Practice, ch. 5.5 (bootstrap).
+Drifting: past shocks, drawn at random, drive the walk with drift and noise of `domain.capacity.walk`. Modelled: the forecast
+of `domain.forecasts` plus whole error paths of its own backtest, with either sign, so that seasons take part. Random numbers
+are fixed and shared by all gauges: an answer does not depend on what else is in the call. Reference: Hyndman &
+Athanasopoulos, Forecasting: Principles and Practice, ch. 5.5 (bootstrap).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
+from domain.capacity.walk import fit_walk
 from domain.forecasts.backtest import compute_needed, run_backtest
 from domain.forecasts.panel import Panel
 from domain.forecasts.registry import DEFAULT_MODELS, choose_models
@@ -22,7 +23,6 @@ from domain.seasonality.regular_grid import Bools, Floats, Ints, RegularGrid
 
 #: Newest changes that paths are made of.
 TREND_BINS = 60
-BLOCK = 7
 PATHS = 250
 SEED = 20_250_101
 
@@ -31,13 +31,20 @@ def draw_drifting(values: Floats, horizon: int) -> Iterator[tuple[Ints, Floats]]
     """Batches of (rows, paths): paths (rows, PATHS, horizon) as changes from the last value, each row exactly once."""
     lengths = np.minimum((~np.isnan(values)).sum(axis=1) - 1, TREND_BINS)
     batch = max(1, 4_000_000 // (PATHS * horizon))
+    ahead = np.arange(1, horizon + 1, dtype=np.float32)
     for window in np.unique(lengths):
         rows = np.flatnonzero(lengths == window)
-        picks = _draw_blocks(int(window), horizon)
+        picks = np.random.default_rng(SEED).integers(0, window, (PATHS, horizon))
         for start in range(0, len(rows), batch):
             part = rows[start : start + batch]
-            changes = np.diff(values[part, -(int(window) + 1) :], axis=1).astype(np.float32)
-            yield part, np.cumsum(np.take(changes, picks, axis=1), axis=2)
+            walk = fit_walk(values[part, -(int(window) + 1) :])
+            shocks = np.take(walk.shocks.astype(np.float32), picks, axis=1)
+            stays = (1 - walk.theta).astype(np.float32)[:, None, None]
+            paths = np.cumsum(shocks, axis=2)
+            paths *= stays
+            paths += np.multiply(shocks, 1 - stays, out=shocks)
+            paths += (walk.start[:, None] + walk.drift[:, None] * ahead)[:, None, :].astype(np.float32)
+            yield part, paths
 
 
 def draw_modelled(values: Floats, bin_s: Floats, *, horizon: int) -> Iterator[tuple[Ints, Floats]]:
@@ -52,14 +59,6 @@ def draw_modelled(values: Floats, bin_s: Floats, *, horizon: int) -> Iterator[tu
         panel = Panel(values[part], ~np.isnan(values[part]), periods, float(bin_s[part[0]]))
         choice = select(run_backtest(panel, models, horizon), np.ones(len(part)))
         yield part, _add_errors(choice.forecast - values[part, -1:], choice.residuals)
-
-
-def _draw_blocks(window: int, horizon: int) -> Ints:
-    """(PATHS, horizon) positions in `window` changes: runs of BLOCK neighbours (fewer in a short window), wrapped."""
-    block = max(1, min(BLOCK, window // 4))
-    starts = np.random.default_rng(SEED).integers(0, window, (PATHS, -(-horizon // block)))
-    runs = (starts[:, :, None] + np.arange(block)) % window
-    return np.asarray(runs.reshape(PATHS, -1)[:, :horizon])
 
 
 def _group_by_periods(values: Floats, bin_s: Floats, rows: Ints) -> Iterator[tuple[tuple[int, ...], Ints]]:

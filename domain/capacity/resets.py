@@ -2,14 +2,14 @@
 
 A reset is a fall of at least a quarter of the range. A gauge is a sawtooth when it has two resets or more, they are at most
 every third step, and they make up four fifths of all falling; its envelope is the highest value within the longest stretch
-between two resets.
+between two resets, and the first such value before there is one.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from domain.seasonality.regular_grid import Floats
+from domain.seasonality.regular_grid import Bools, Floats, Ints
 
 RESET_SHARE_OF_RANGE = 0.25
 RESET_SHARE_OF_FALL = 0.8
@@ -32,6 +32,10 @@ def compute_envelope(values: Floats) -> Floats:
         padded = np.pad(values[rows], ((0, 0), (int(length) - 1, 0)), constant_values=np.nan)
         padded = np.where(np.isnan(padded), -np.inf, padded)
         highest = np.lib.stride_tricks.sliding_window_view(padded, int(length), axis=1).max(axis=2)
+        begin = np.isnan(values[rows]).sum(axis=1, keepdims=True) + int(length) - 1
+        begin = np.minimum(begin, values.shape[1] - 1)
+        is_warming_up = np.arange(values.shape[1])[None, :] < begin
+        highest = np.where(is_warming_up, np.take_along_axis(highest, begin, axis=1), highest)
         envelope[rows] = np.where(np.isnan(values[rows]), np.nan, highest)
     return envelope
 
@@ -43,7 +47,7 @@ def _row_range(values: Floats) -> Floats:
     return np.where(np.isfinite(high), high - low, 0.0)
 
 
-def _longest_stretch(is_reset: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _longest_stretch(is_reset: Bools) -> Ints:
     """(n,) the most steps from one reset to the next; 1 with fewer than two resets."""
     column = np.arange(is_reset.shape[1])
     last = np.maximum.accumulate(np.where(is_reset, column, -1), axis=1)

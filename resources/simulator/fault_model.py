@@ -105,10 +105,19 @@ class FaultDefinition(Frozen):
     default_for_s: float = 600.0
 
 
+class SeededFault(Frozen):
+    """A fault of the history, by its distance from the estate's origin."""
+
+    fault: str
+    after_days: float
+    for_s: float
+
+
 class FaultCatalogue(Frozen):
     """All faults, in the order they are listed to a reader."""
 
     faults: list[FaultDefinition]
+    seeded: list[SeededFault] = Field(default_factory=list)
 
     def find(self, name: str) -> FaultDefinition:
         """The fault of that name.

@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, BinaryIO, cast
 
@@ -20,12 +23,14 @@ from rich.progress import Progress
 from api.cli.log_lines import read_lines
 from domain.errors import InputDataError
 from domain.log_patterns.header import detect_header, extract_messages
-from domain.log_patterns.miner import MinerState, mine_cluster_numbers
+from domain.log_patterns.miner import MaskedBatch, MinerState, compute_masked_batch, mine_cluster_numbers
 
 app = typer.Typer(add_completion=False)
 Numbers = list[npt.NDArray[np.uint32]]
 OUT_SUFFIXES = (".csv", ".csv.gz", ".parquet")
 _ROWS_PER_WRITE = 200_000
+#: Blocks masked at the same time; masking leaves the interpreter, so threads do.
+_WORKERS = 2
 EXAMPLE = "Example: etlmon templates app.log.gz -o templates.csv --state app.state.json"
 
 
@@ -74,14 +79,25 @@ def load_miner(state: Path | None) -> MinerState:
 
 def mine_file(file: Path, miner: MinerState, *, has_header: bool) -> Numbers:
     """Cluster numbers of all lines, 4 bytes a line; the header form is found in the first block."""
-    numbers: Numbers = []
     with show_progress(file) as progress:
-        form: str | None = None
-        for lines in read_lines(file, on_progress=progress):
-            if has_header and not numbers:
-                form = detect_header(lines)
-            numbers.append(mine_cluster_numbers(extract_messages(lines, form), miner).to_numpy())
-    return numbers
+        batches = mask_blocks(read_lines(file, on_progress=progress), has_header=has_header)
+        return [mine_cluster_numbers(batch, miner).to_numpy() for batch in batches]
+
+
+def mask_blocks(blocks: Iterator[pl.Series], *, has_header: bool) -> Iterator[MaskedBatch]:
+    """Masked blocks in order; the next ones are masked on the other cores meanwhile."""
+    first = next(blocks, None)
+    if first is None:
+        return
+    form = detect_header(first) if has_header else None
+    waiting: deque[Future[MaskedBatch]] = deque()
+    with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+        for lines in chain([first], blocks):
+            waiting.append(pool.submit(lambda block: compute_masked_batch(extract_messages(block, form)), lines))
+            if len(waiting) > _WORKERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 @contextmanager

@@ -17,6 +17,8 @@ MAX_LINE_CHARS = 8192
 _MAX_ROUNDS = 16
 #: Binary garbage: control characters and undecodable bytes become this one character.
 _GARBAGE = r"[\x00-\x08\x0e-\x1f\x7f\x{fffd}]+"
+#: White space that is not already a single blank.
+_BLANKS = r"\s{2,}|[^\S ]"
 #: What may stand before a value without being part of it.
 _BEFORE = r"(^|[\s=:;,(\[{<>|\"'/!?#])"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
@@ -68,7 +70,7 @@ MASKS: tuple[Mask, ...] = (
     Mask(r"\b[A-Za-z_]\w*?_-?[0-9]+(?:_\w*)?\b|\b[A-Za-z_]\w*[0-9]{3,}\w*\b|\b[0-9]+[A-Za-z_]\w*\b", "<id>"),
     Mask(_BEFORE + r"[-+]?[0-9]+(?:[.,][0-9]+)*\b", "${1}<num>"),
     Mask(r"\b[0-9]+(?:[.,][0-9]+)*\b", "<num>"),
-    Mask(r"(^|[\s=:,(\[{])(?i:true|false)\b", "${1}<bool>"),
+    Mask(r"(^|[\s=:,(\[{])(?:[tT]rue|[fF]alse|TRUE|FALSE)\b", "${1}<bool>"),
     Mask(r"([^=]=\s?)(?:null|NULL|None|nil)([\s,;)\]}]|$)", "${1}<null>${2}"),
     Mask(r"<[a-z]+>(?:[-.:/@_]+<[a-z]+>)+", "<id>"),
 )
@@ -86,7 +88,7 @@ def compute_masked(messages: pl.Series) -> pl.Series:
     White space is narrowed to single blanks. Masks are applied again to what they left, until nothing changes; that
     second look sees each distinct masked text only once.
     """
-    text = pl.col("text").fill_null("").str.slice(0, MAX_LINE_CHARS).str.replace_all(r"\s+", " ").str.strip_chars()
+    text = pl.col("text").fill_null("").str.slice(0, MAX_LINE_CHARS).str.replace_all(_BLANKS, " ").str.strip_chars()
     first = messages.rename("text").to_frame().select(_masked_once(text)).to_series()
     distinct = first.unique(maintain_order=True)
     settled = _settle(distinct)

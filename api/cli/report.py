@@ -17,7 +17,7 @@ EPILOG = "Example: etlmon report weekly --out reports --as-of 2026-11-23"
 
 
 @app.command(epilog=EPILOG)
-def report(
+def report(  # noqa: PLR0917 - typer reads the signature
     kind: Annotated[ReportKind, typer.Argument(help="weekly: last whole ISO week; monthly, sla: the month so far.")],
     out: Annotated[Path, typer.Option("--out", help="Folder the two files go to.")],
     as_of: Annotated[

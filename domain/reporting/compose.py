@@ -27,7 +27,9 @@ _TITLES = {
 def compose_report(data: ReportData, span: Span) -> Report:
     """The report of that kind and period. Deterministic: the same frames give the same report."""
     headlines, sections = {
-        ReportKind.WEEKLY: _weekly, ReportKind.MONTHLY: _monthly, ReportKind.SLA: _sla,
+        ReportKind.WEEKLY: _weekly,
+        ReportKind.MONTHLY: _monthly,
+        ReportKind.SLA: _sla,
     }[span.kind](data, span)
     return Report(
         span=span, title=_TITLES[span.kind], sentences=_summary(headlines, span), headlines=headlines, sections=sections
@@ -36,24 +38,41 @@ def compose_report(data: ReportData, span: Span) -> Report:
 
 def _weekly(data: ReportData, span: Span) -> tuple[list[Figure], list[Section]]:
     headlines = [
-        compute_uptime(data, span), compute_error_rate(data, span), compute_latency(data, span),
-        compute_loader_success(data, span), compute_anomalies(data, span), compute_filling(data),
+        compute_uptime(data, span),
+        compute_error_rate(data, span),
+        compute_latency(data, span),
+        compute_loader_success(data, span),
+        compute_anomalies(data, span),
+        compute_filling(data),
     ]
     return headlines, [
-        compose_availability(data, span), compose_errors(data, span), compose_latency(data, span),
-        compose_loaders(data, span), compose_anomalies(data, span), compose_capacity(data, span),
-        compose_forecasts(data, span), compose_completeness(data, span),
+        compose_availability(data, span),
+        compose_errors(data, span),
+        compose_latency(data, span),
+        compose_loaders(data, span),
+        compose_anomalies(data, span),
+        compose_capacity(data, span),
+        compose_forecasts(data, span),
+        compose_completeness(data, span),
     ]
 
 
 def _monthly(data: ReportData, span: Span) -> tuple[list[Figure], list[Section]]:
     headlines = [
-        compute_uptime(data, span), compute_error_rate(data, span), compute_latency(data, span),
-        compute_loader_success(data, span), compute_anomalies(data, span), compute_filling(data),
+        compute_uptime(data, span),
+        compute_error_rate(data, span),
+        compute_latency(data, span),
+        compute_loader_success(data, span),
+        compute_anomalies(data, span),
+        compute_filling(data),
     ]
     return headlines, [
-        compose_comparison(data, span), compose_availability(data, span), compose_errors(data, span),
-        compose_latency(data, span), compose_loaders(data, span), compose_capacity(data, span),
+        compose_comparison(data, span),
+        compose_availability(data, span),
+        compose_errors(data, span),
+        compose_latency(data, span),
+        compose_loaders(data, span),
+        compose_capacity(data, span),
         compose_completeness(data, span),
     ]
 
@@ -61,7 +80,9 @@ def _monthly(data: ReportData, span: Span) -> tuple[list[Figure], list[Section]]
 def _sla(data: ReportData, span: Span) -> tuple[list[Figure], list[Section]]:
     headlines = [compute_services_meeting(data, span), compute_uptime(data, span), compute_completeness(data, span)]
     return headlines, [
-        compose_sla(data, span), compose_loaders(data, span), compose_completeness(data, span),
+        compose_sla(data, span),
+        compose_loaders(data, span),
+        compose_completeness(data, span),
     ]
 
 

@@ -25,8 +25,8 @@ class ReportData:
         signals: day, signals; what was captured at all.
         capacity: metric_name, subject, unit, current, limit_value, reaches_at, lower, upper, growth_per_day, recommendation,
             of the last computation before the report's day; a NULL date means not within the horizon.
-        forecasts: metric_name, subject, unit, model, mean, lower, upper, days, smape, mase, coverage, origins, priority (0 is
-            shown first). `smape` is in %, `coverage` a share of 1.
+        forecasts: metric_name, subject, unit, model, mean, lower, upper, days, smape, mase, coverage, origins, priority (lowest
+            is shown first). `smape` is in %, `coverage` a share of 1.
         targets: traffic lights by figure.
         sla_targets: uptime in % by service; `*` is everybody else.
         known_until: end of the newest hour in the marts.

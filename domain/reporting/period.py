@@ -84,14 +84,20 @@ def _month(first: date, end: date) -> Period:
     return Period(first, end, f"{first:%B %Y}, {days}, so far", is_complete=False)
 
 
-def compute_span(kind: ReportKind, as_of: date) -> Span:
-    """The period a report of that day is about: the last whole ISO week, or the month of the day before, so far.
+#: In the first days of a month its reports are about the whole month before.
+_DAYS_OF_LOOKING_BACK = 7
 
-    On the first of a month that is the whole month before. The day itself is never part of it: it is not over.
+
+def compute_span(kind: ReportKind, as_of: date) -> Span:
+    """The period a report of that day is about: the last whole ISO week, or the month so far.
+
+    Up to the seventh of a month, a monthly report is about the whole month before. The day itself is never part of a
+    period: it is not over.
     """
     if kind is ReportKind.WEEKLY:
         monday = as_of - timedelta(days=as_of.weekday() + 7)
         return Span(kind, _week(monday), _week(monday - timedelta(days=7)), as_of)
-    first = (as_of - timedelta(days=1)).replace(day=1)
+    is_looking_back = as_of.day <= _DAYS_OF_LOOKING_BACK
+    first = (as_of.replace(day=1) - timedelta(days=1 if is_looking_back else 0)).replace(day=1)
     before = (first - timedelta(days=1)).replace(day=1)
-    return Span(kind, _month(first, as_of), _month(before, first), as_of)
+    return Span(kind, _month(first, min(as_of, _next_month(first))), _month(before, first), as_of)

@@ -49,6 +49,7 @@ class Figure:
     previous: float | None = None
     target: Target | None = None
     is_higher_better: bool | None = None
+    is_plural: bool = False
 
     @property
     def verdict(self) -> Verdict:
@@ -81,8 +82,13 @@ class Chart:
     lines: list[Line]
     target: float | None = None
     is_bars: bool = False
-    boundary: date | None = None
     note: str = ""
+
+    @property
+    def is_target_label_below(self) -> bool:
+        """Where the target's label goes: to the side with fewer values."""
+        values = [value for line in self.lines for value in line.values if value is not None]
+        return self.target is not None and 2 * sum(value >= self.target for value in values) >= len(values)
 
 
 @dataclass(frozen=True, slots=True)

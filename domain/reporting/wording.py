@@ -32,8 +32,11 @@ def format_value(value: float | None, unit: str) -> str:
 
 
 def describe_counted(figure: Figure) -> str:
-    """What the figure was counted from."""
-    return figure.counted.format(numerator=format_count(figure.numerator), denominator=format_count(figure.denominator))
+    """What the figure was counted from. A numerator that would round to its denominator keeps a decimal."""
+    numerator, denominator = format_count(figure.numerator), format_count(figure.denominator)
+    if numerator == denominator and figure.numerator is not None and figure.numerator != figure.denominator:
+        numerator = f"{figure.numerator:,.1f}".replace(",", "\u202f")
+    return figure.counted.format(numerator=numerator, denominator=denominator)
 
 
 def format_change(figure: Figure, noun: str) -> str:
@@ -70,7 +73,8 @@ def describe_change(figure: Figure, noun: str) -> str:
     """One sentence: the value, what it was counted from, and how it compares with the period before."""
     if figure.value is None:
         return f"{figure.title} is not known: no data were captured for it in this {noun}."
-    start = f"{figure.title} was {format_value(figure.value, figure.unit)} ({describe_counted(figure)})"
+    verb = "were" if figure.is_plural else "was"
+    start = f"{figure.title} {verb} {format_value(figure.value, figure.unit)} ({describe_counted(figure)})"
     if figure.previous is None:
         return f"{start}; nothing is known of the {noun} before."
     before = format_value(figure.previous, figure.unit)

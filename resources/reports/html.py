@@ -54,7 +54,9 @@ def _light(verdict: Verdict) -> str:
 def _card(figure: Figure, noun: str) -> str:
     light = _light(figure.verdict) if figure.target or figure.value is None else ""
     better = is_better(figure)
-    judged = {True: ' <span class="better">(better)</span>', False: ' <span class="worse">(worse)</span>', None: ""}[better]
+    judged = {True: ' <span class="better">(better)</span>', False: ' <span class="worse">(worse)</span>', None: ""}[
+        better
+    ]
     kind = "value unknown" if figure.value is None else "value"
     change = format_change(figure, noun)
     counted = "No data were captured." if figure.value is None else describe_counted(figure)
@@ -89,5 +91,7 @@ def _table(table: Table) -> str:
         return f"<{tag}{kind}>{inner}</{tag}>"
 
     head = "".join(cell("th", index, name) for index, name in enumerate(table.columns))
-    rows = "".join("<tr>" + "".join(cell("td", i, content) for i, content in enumerate(row)) + "</tr>" for row in table.rows)
+    rows = "".join(
+        "<tr>" + "".join(cell("td", i, content) for i, content in enumerate(row)) + "</tr>" for row in table.rows
+    )
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'

@@ -8,12 +8,13 @@ from domain.reporting.report import Chart
 from resources.reports.palette import LINES, TARGET
 
 _WIDTH_IN, _HEIGHT_IN, _DPI = 7.1, 2.35, 200
+_MOST_TICKS = 9
 
 
 def render_png(chart: Chart) -> bytes:
     """The picture; gaps stay gaps. The same chart gives the same bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.dates import AutoDateLocator, DateFormatter
+    from matplotlib.dates import DateFormatter
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(_WIDTH_IN, _HEIGHT_IN), dpi=_DPI, layout="constrained")
@@ -31,13 +32,22 @@ def render_png(chart: Chart) -> bytes:
         else:
             axes.plot(line.days, values, color=colour, label=line.name, linewidth=1.6, marker="o", markersize=3)  # type: ignore[arg-type]
     if chart.target is not None:
+        side = "top" if chart.is_target_label_below else "bottom"
         axes.axhline(chart.target, color=TARGET, linestyle="--", linewidth=1)
         axes.annotate(
-            f"target {chart.target:g} {chart.unit}", (1, chart.target), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-            fontsize=7, color=TARGET, xytext=(-2, 2), textcoords="offset points",
+            f"target {chart.target:g} {chart.unit}",
+            (1, chart.target),
+            xycoords=("axes fraction", "data"),
+            ha="right",
+            va=side,
+            fontsize=7,
+            color=TARGET,
+            xytext=(-2, -2 if chart.is_target_label_below else 2),
+            textcoords="offset points",
         )
-    axes.xaxis.set_major_locator(AutoDateLocator(maxticks=9))
-    axes.xaxis.set_major_formatter(DateFormatter("%d %b"))
+    days = sorted({day for line in chart.lines for day in line.days})
+    axes.set_xticks(days[:: -(-len(days) // _MOST_TICKS)])  # type: ignore[arg-type]
+    axes.xaxis.set_major_formatter(DateFormatter("%d %b"))  # type: ignore[no-untyped-call]
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} {chart.unit}")
     axes.tick_params(labelsize=7.5, colors="#5b6675", length=0)
     axes.grid(axis="y", color="#e3e7ec", linewidth=0.7)

@@ -1,5 +1,6 @@
 """Reads the frames of a report from the marts and the lake, bounded by the report's period, so that any past one can be
-made again. Nothing is judged here."""
+made again. Nothing is judged here.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +15,21 @@ from domain.reporting.report import Target
 from resources.lake.connection import Lake
 from resources.reports import reading_sql as sql
 
-MARTS = ("hourly_availability", "daily_error_rates", "subject_hours", "capture_completeness", "report_targets", "sla_targets")
+MARTS = (
+    "hourly_availability",
+    "daily_error_rates",
+    "subject_hours",
+    "capture_completeness",
+    "report_targets",
+    "sla_targets",
+)
 
 
 def has_marts(lake: Lake) -> bool:
     """Whether every mart that a report reads has been built."""
-    found = lake.query(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'marts'"
-    )["table_name"]
+    found = lake.query("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'marts'")[
+        "table_name"
+    ]
     return set(MARTS) <= set(found.to_list())
 
 
@@ -50,9 +58,9 @@ def load_report_data(lake: Lake, span: Span) -> ReportData:
         forecasts=lake.query(sql.FORECASTS, known_by),
         targets=_targets(lake.query("SELECT figure, target, watch, better FROM marts.report_targets")),
         sla_targets=_sla_targets(lake.query("SELECT service, target_pct FROM marts.sla_targets")),
-        known_until=lake.query(
-            "SELECT max(hour_at) + INTERVAL 1 HOUR AS known_until FROM marts.subject_hours"
-        )["known_until"][0],
+        known_until=lake.query("SELECT max(hour_at) + INTERVAL 1 HOUR AS known_until FROM marts.subject_hours")[
+            "known_until"
+        ][0],
     )
 
 

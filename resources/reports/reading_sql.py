@@ -88,7 +88,7 @@ WITH scores AS (
 )
 SELECT replace(series.metric_name, '_', ' ') AS metric_name, {_OF}, coalesce(series.unit, '') AS unit, newest.model,
     newest.mean, newest.lower, newest.upper, newest.days, newest.smape, newest.coverage, newest.origins,
-    CASE WHEN roles.role IN ('requests', 'errors', 'latency_p99_ms', 'loader_runs') THEN 0 ELSE 1 END AS priority
+    coalesce(list_position(['requests', 'errors', 'latency_p99_ms', 'loader_runs'], roles.role), 9) AS priority
 FROM newest JOIN series USING (series_id) LEFT JOIN marts.metric_roles AS roles ON roles.metric_name = series.metric_name
 ORDER BY priority, metric_name, subject
 """

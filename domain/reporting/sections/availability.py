@@ -18,10 +18,15 @@ def compute_uptime(data: ReportData, span: Span) -> Figure:
     services = data.services()
     now, before = within(services, span.current), within(services, span.previous)
     return Figure(
-        key="uptime_pct", title="Uptime", unit="%", value=ratio(now, "numerator", "denominator"),
-        numerator=total(now, "numerator"), denominator=total(now, "denominator"),
+        key="uptime_pct",
+        title="Uptime",
+        unit="%",
+        value=ratio(now, "numerator", "denominator"),
+        numerator=total(now, "numerator"),
+        denominator=total(now, "denominator"),
         counted=f"{{numerator}} of {{denominator}} observed service hours, {now['subject'].n_unique()} services",
-        previous=ratio(before, "numerator", "denominator"), target=data.targets.get("uptime_pct"),
+        previous=ratio(before, "numerator", "denominator"),
+        target=data.targets.get("uptime_pct"),
     )
 
 
@@ -62,30 +67,47 @@ def compose_availability(data: ReportData, span: Span) -> Section:
     ]
     shown = by_service.head(_MOST_LINES)["service"].to_list()
     services = data.services()
-    lines = [daily_line(services.filter(pl.col("subject") == name), name, span.current, value=_UPTIME) for name in shown]
-    note = f"The {len(shown)} services with the lowest uptime of {by_service.height}." if by_service.height > len(shown) else ""
+    lines = [
+        daily_line(services.filter(pl.col("subject") == name), name, span.current, value=_UPTIME) for name in shown
+    ]
+    note = (
+        f"The {len(shown)} services with the lowest uptime of {by_service.height}."
+        if by_service.height > len(shown)
+        else ""
+    )
     return Section(
         title="Availability",
         sentences=[describe_change(uptime, span.noun), *_sentences(by_service, span)],
-        charts=[Chart("Uptime per day", "%", lines, target=target.target if target else None, note=note)] if lines else [],
+        charts=[Chart("Uptime per day", "%", lines, target=target.target if target else None, note=note)]
+        if lines
+        else [],
         tables=[
             Table(
                 ["Service", "Status", "Uptime", f"The {span.noun} before", "Minutes down", "Hours observed"],
-                [list[str | Verdict](row) for row in rows], numeric=frozenset({2, 3, 4, 5}), empty="No service was observed.",
+                [list[str | Verdict](row) for row in rows],
+                numeric=frozenset({2, 3, 4, 5}),
+                empty="No service was observed.",
             )
         ],
     )
 
 
 def _service_figure(row: dict[str, float], *, target_figure: Figure) -> Figure:
-    return Figure(key="uptime_pct", title="", value=row["uptime_pct"], unit="%", counted="", target=target_figure.target)
+    return Figure(
+        key="uptime_pct", title="", value=row["uptime_pct"], unit="%", counted="", target=target_figure.target
+    )
 
 
 def _sentences(by_service: pl.DataFrame, span: Span) -> list[str]:
     if by_service.is_empty():
         return []
     down = by_service.filter(pl.col("minutes_down") >= 0.5).sort("minutes_down", descending=True)
-    found = [f"{row['service']} ({format_count(round(row['minutes_down']))} min)" for row in down.head(3).iter_rows(named=True)]
+    found = [
+        f"{row['service']} ({format_count(round(row['minutes_down']))} min)"
+        for row in down.head(3).iter_rows(named=True)
+    ]
     first = f"Most minutes down: {join_names(found)}." if found else "No service was down for as much as a minute."
-    partly = by_service.filter(pl.col("hours_observed") + pl.col("excluded_hours") < span.current.hours)["service"].to_list()
+    partly = by_service.filter(pl.col("hours_observed") + pl.col("excluded_hours") < span.current.hours)[
+        "service"
+    ].to_list()
     return [first, *([f"Not observed in every hour: {join_names(sorted(partly))}."] if partly else [])]

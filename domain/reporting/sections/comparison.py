@@ -27,9 +27,15 @@ def _values(data: ReportData, period: Period) -> pl.DataFrame:
     return pl.concat(
         frame.group_by(pl.col(by).alias("subject"))
         .agg(value=value.cast(pl.Float64), days=pl.col("day").n_unique())
-        .select(pl.lit(metric).alias("metric"), pl.lit(unit).alias("unit"),
-                pl.lit(better, dtype=pl.Boolean).alias("is_higher_better"), "subject", "value", "days",
-                pl.lit(place).alias("place"))
+        .select(
+            pl.lit(metric).alias("metric"),
+            pl.lit(unit).alias("unit"),
+            pl.lit(better, dtype=pl.Boolean).alias("is_higher_better"),
+            "subject",
+            "value",
+            "days",
+            pl.lit(place).alias("place"),
+        )
         for place, (metric, unit, better, frame, by, value) in enumerate(parts)
     )
 
@@ -41,28 +47,50 @@ def compose_comparison(data: ReportData, span: Span) -> Section:
     rows, worse, known = [], 0, 0
     for row in both.iter_rows(named=True):
         figure = Figure(
-            key=row["metric"], title=row["metric"], value=row["value"], unit=row["unit"], counted="",
-            previous=row["previous"], is_higher_better=row["is_higher_better"],
+            key=row["metric"],
+            title=row["metric"],
+            value=row["value"],
+            unit=row["unit"],
+            counted="",
+            previous=row["previous"],
+            is_higher_better=row["is_higher_better"],
         )
         better = is_better(figure)
         known += figure.previous is not None
         worse += better is False
         judgement = {True: "better", False: "worse", None: "–"}[better]
         days = f"{row['days']} / {row['previous_days'] or 0}"
-        rows.append([
-            row["metric"], row["subject"], format_value(row["value"], row["unit"]), format_value(row["previous"], row["unit"]),
-            format_change(figure, span.noun).split(" from ")[0] if figure.previous is not None else "–", judgement, days,
-        ])
+        rows.append(
+            [
+                row["metric"],
+                row["subject"],
+                format_value(row["value"], row["unit"]),
+                format_value(row["previous"], row["unit"]),
+                format_change(figure, span.noun).split(" from ")[0] if figure.previous is not None else "–",
+                judgement,
+                days,
+            ]
+        )
     return Section(
         title="Month over month",
         sentences=[
-            f"Of {len(rows)} figures {known} can be compared with {span.previous.label}; {worse} of those became noticeably worse.",
+            f"Of {len(rows)} figures {known} can be compared with {span.previous.label}; {worse} became noticeably worse.",
             "Counts are per observed day, so that months of different length and the unfinished one compare fairly.",
         ],
         tables=[
             Table(
-                ["Figure", "Of", "This month", "The month before", "Change", "Which is", "Days observed (now / before)"],
-                [list(row) for row in rows], numeric=frozenset({2, 3, 6}), empty="Nothing was captured in this month.",
+                [
+                    "Figure",
+                    "Of",
+                    "This month",
+                    "The month before",
+                    "Change",
+                    "Which is",
+                    "Days observed (now / before)",
+                ],
+                [list(row) for row in rows],
+                numeric=frozenset({2, 3, 6}),
+                empty="Nothing was captured in this month.",
             )
         ],
     )

@@ -16,10 +16,15 @@ def compute_error_rate(data: ReportData, span: Span) -> Figure:
     """Failed requests of all requests."""
     now, before = within(data.requests, span.current), within(data.requests, span.previous)
     return Figure(
-        key="error_rate_pct", title="Error rate", unit="%", value=ratio(now, "errors", "requests"),
-        numerator=total(now, "errors"), denominator=total(now, "requests"),
+        key="error_rate_pct",
+        title="Error rate",
+        unit="%",
+        value=ratio(now, "errors", "requests"),
+        numerator=total(now, "errors"),
+        denominator=total(now, "requests"),
         counted="{numerator} of {denominator} requests failed",
-        previous=ratio(before, "errors", "requests"), target=data.targets.get("error_rate_pct"),
+        previous=ratio(before, "errors", "requests"),
+        target=data.targets.get("error_rate_pct"),
     )
 
 
@@ -41,26 +46,30 @@ def compose_errors(data: ReportData, span: Span) -> Section:
     sentences = [describe_change(rate, span.noun)]
     if by_service.height and rate.numerator:
         first = by_service.row(0, named=True)
-        sentences.append(f"{first['service']} had {100 * first['errors'] / rate.numerator:.0f} % of all failed requests.")
+        sentences.append(
+            f"{first['service']} had {100 * first['errors'] / rate.numerator:.0f} % of all failed requests."
+        )
     return Section(
         title="Errors",
         sentences=sentences,
-        charts=[
-            Chart(
-                "Error rate per day", "%", both, target=rate.target.target if rate.target else None, boundary=span.current.start
-            )
-        ] if rate.value is not None else [],
+        charts=[Chart("Error rate per day", "%", both, target=rate.target.target if rate.target else None)]
+        if rate.value is not None
+        else [],
         tables=[
             Table(
                 ["Service", "Failed", "Requests", "Error rate", f"The {span.noun} before"],
                 [
                     [
-                        row["service"], format_count(row["errors"]), format_count(row["requests"]),
-                        format_value(row["rate"], "%"), format_value(row["previous"], "%"),
+                        row["service"],
+                        format_count(row["errors"]),
+                        format_count(row["requests"]),
+                        format_value(row["rate"], "%"),
+                        format_value(row["previous"], "%"),
                     ]
                     for row in by_service.iter_rows(named=True)
                 ],
-                numeric=frozenset({1, 2, 3, 4}), empty="No requests were counted.",
+                numeric=frozenset({1, 2, 3, 4}),
+                empty="No requests were counted.",
             )
         ],
     )

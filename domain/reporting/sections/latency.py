@@ -17,9 +17,14 @@ def compute_latency(data: ReportData, span: Span) -> Figure:
     """Mean of the p99 values of all services; the denominator is their number."""
     now, before = within(data.latency, span.current), within(data.latency, span.previous)
     return Figure(
-        key="latency_p99_ms", title="Latency p99", unit="ms", value=ratio(now, "total", "points", scale=1),
-        denominator=total(now, "points"), counted="mean of {denominator} captured p99 values",
-        previous=ratio(before, "total", "points", scale=1), target=data.targets.get("latency_p99_ms"),
+        key="latency_p99_ms",
+        title="Latency p99",
+        unit="ms",
+        value=ratio(now, "total", "points", scale=1),
+        denominator=total(now, "points"),
+        counted="mean of {denominator} captured p99 values",
+        previous=ratio(before, "total", "points", scale=1),
+        target=data.targets.get("latency_p99_ms"),
     )
 
 
@@ -35,7 +40,9 @@ def compose_latency(data: ReportData, span: Span) -> Section:
         .sort(["mean", "service"], descending=[True, False])
     )
     shown = by_service.head(_MOST_LINES)["service"].to_list()
-    lines = [daily_line(data.latency.filter(pl.col("service") == name), name, span.current, value=_MEAN) for name in shown]
+    lines = [
+        daily_line(data.latency.filter(pl.col("service") == name), name, span.current, value=_MEAN) for name in shown
+    ]
     sentences = [describe_change(latency, span.noun)]
     if by_service.height:
         worst = by_service.sort("worst", descending=True).row(0, named=True)
@@ -49,12 +56,16 @@ def compose_latency(data: ReportData, span: Span) -> Section:
                 ["Service", "Mean p99", f"The {span.noun} before", "Highest p99", "Values"],
                 [
                     [
-                        row["service"], format_value(row["mean"], "ms"), format_value(row["previous"], "ms"),
-                        format_value(row["worst"], "ms"), format_count(row["points"]),
+                        row["service"],
+                        format_value(row["mean"], "ms"),
+                        format_value(row["previous"], "ms"),
+                        format_value(row["worst"], "ms"),
+                        format_count(row["points"]),
                     ]
                     for row in by_service.iter_rows(named=True)
                 ],
-                numeric=frozenset({1, 2, 3, 4}), empty="No latency was captured.",
+                numeric=frozenset({1, 2, 3, 4}),
+                empty="No latency was captured.",
             )
         ],
     )

@@ -18,10 +18,15 @@ def compute_loader_success(data: ReportData, span: Span) -> Figure:
     loaders = data.loaders().filter(pl.col("denominator") > 0)
     now, before = within(loaders, span.current), within(loaders, span.previous)
     return Figure(
-        key="loader_success_pct", title="Loader success", unit="%", value=ratio(now, "numerator", "denominator"),
-        numerator=total(now, "numerator"), denominator=total(now, "denominator"),
+        key="loader_success_pct",
+        title="Loader success",
+        unit="%",
+        value=ratio(now, "numerator", "denominator"),
+        numerator=total(now, "numerator"),
+        denominator=total(now, "denominator"),
         counted=f"{{numerator}} of {{denominator}} runs succeeded, {now['subject'].n_unique()} loaders",
-        previous=ratio(before, "numerator", "denominator"), target=data.targets.get("loader_success_pct"),
+        previous=ratio(before, "numerator", "denominator"),
+        target=data.targets.get("loader_success_pct"),
     )
 
 
@@ -33,7 +38,8 @@ def compose_loaders(data: ReportData, span: Span) -> Section:
         within(loaders, span.current)
         .group_by("subject")
         .agg(
-            success=_SUCCESS, runs=pl.col("denominator").sum(),
+            success=_SUCCESS,
+            runs=pl.col("denominator").sum(),
             failed=(pl.col("denominator") - pl.col("numerator")).sum().round(6),
         )
         .sort(["failed", "subject"], descending=[True, False])
@@ -52,7 +58,12 @@ def compose_loaders(data: ReportData, span: Span) -> Section:
             Table(
                 ["Loader", "Failed runs", "Runs", "Success"],
                 [
-                    [row["subject"], format_count(row["failed"]), format_count(row["runs"]), format_value(row["success"], "%")]
+                    [
+                        row["subject"],
+                        format_count(row["failed"]),
+                        format_count(row["runs"]),
+                        format_value(row["success"], "%"),
+                    ]
                     for row in failing.head(_TOP).iter_rows(named=True)
                 ],
                 numeric=frozenset({1, 2, 3}),

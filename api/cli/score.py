@@ -1,0 +1,44 @@
+"""`etlmon score`: causal anomaly scores of the series in a file. Works without a running platform."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+
+from api.cli.series_file import SeriesFile, check_out, load_series, write_frame
+
+app = typer.Typer(add_completion=False)
+
+HELP = """Score every row of FILE from the rows before it: 0 is usual, 0.5 and above is an anomaly.
+
+FILE is csv, csv.gz or parquet with the columns timestamp, value and, for many series in one call, series.
+The answer has timestamp, value, score, is_anomaly (and series) in the order of FILE. An episode raises one alarm, then
+stays quiet unless it gets worse. Rows without a value and the first 20 rows of a series score 0.
+"""
+EPILOG = "Example: etlmon score requests.csv -o scores.csv"
+
+
+@app.command(help=HELP, epilog=EPILOG)
+def score(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="csv, csv.gz or parquet", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="csv, csv.gz or parquet; without it, CSV on standard output")
+    ] = None,
+) -> None:
+    """Read, score, write."""
+    check_out(out)
+    write_frame(compute_scores(load_series(file)), out)
+
+
+def compute_scores(series: SeriesFile) -> pl.DataFrame:
+    """timestamp, value, score, is_anomaly (and series where the file has it), one row per row of the file, in its order."""
+    from domain.anomalies.causal import score_series
+
+    scored = score_series(series.points()).select("row_id", "score", "is_anomaly").sort("row_id")
+    columns = ["timestamp_text", "value", *(["series"] if series.has_series else [])]
+    answer = series.frame.select(columns).hstack(scored.drop("row_id")).rename({"timestamp_text": "timestamp"})
+    names = ["timestamp", "value", "score", "is_anomaly", "series"]
+    return answer.select([name for name in names if name in answer.columns])

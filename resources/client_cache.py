@@ -27,6 +27,13 @@ class ClientCache(Generic[Client]):
                 self._clients[key] = self._open_client(connection)
             return self._clients[key]
 
+    def take_all(self) -> list[Client]:
+        """All clients opened so far, for the owner to close; the cache is empty afterwards."""
+        with self._lock:
+            clients = list(self._clients.values())
+            self._clients.clear()
+            return clients
+
 
 def _identity(connection: Connection) -> tuple[object, ...]:
     secret = connection.password.get_secret_value() if connection.password else None

@@ -24,7 +24,8 @@ from resources.answer_collector import AnswerCollector
 from resources.client_cache import ClientCache
 from resources.outgoing_http import Deadline
 from resources.series_rows import ROWS_SCHEMA, SeriesRows
-from resources.sql_engine import describe_url, open_engine, reading
+from resources.sql_engine import open_engine, reading
+from resources.sql_errors import describe_url
 from resources.sql_rows import parse_instants, parse_label_texts, parse_numbers
 
 PAGE_ROWS = 20_000
@@ -44,6 +45,18 @@ class SqlSource:
             for query in loader.sql:
                 _Capture(loader, query, engine, found).run(start, end)
         return found.build()
+
+    def ping(self, connection: Connection, *, timeout_s: float) -> str:
+        """Opens a connection and reads `1`; what answered. Raises as `fetch` does."""
+        engine = self._engines.client_for(connection)
+        with reading(engine, timeout_s=timeout_s) as opened:
+            opened.execute(text("SELECT 1"))
+        return f"{engine.dialect.name} at {describe_url(engine.url)}"
+
+    def close(self) -> None:
+        """Release all pooled connections; the source stays usable and opens new ones."""
+        for engine in self._engines.take_all():
+            engine.dispose()
 
 
 class _Capture:

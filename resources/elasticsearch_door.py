@@ -59,13 +59,19 @@ class ElasticsearchDoor:
 
         return call_with_retries(attempt, timeout_s=timeout_s)
 
+    def describe(self, *, timeout_s: float) -> str:
+        """Cluster name and version. Raises SourceError."""
+        try:
+            info = self.client.options(request_timeout=timeout_s).info().body
+            return f"{info['cluster_name']} {info['version']['number']} at {self.where}"
+        except (ApiError, SerializationError, UnsupportedProductError) as error:
+            raise translate_elasticsearch_error(error, self.where) from None
+        except (KeyError, TypeError):
+            raise _not_elasticsearch(self.where, "its greeting has no name and version") from None
+
     def _require_complete(self, answer: Any, deadline: Deadline) -> dict[str, Any]:
         if not isinstance(answer, dict) or "hits" not in answer:
-            raise SourceAnswerError(
-                f"{self.where} did not answer a search as Elasticsearch does",
-                suggestion="check that the url is an Elasticsearch API, without a login page or proxy before it",
-                url=self.where,
-            )
+            raise _not_elasticsearch(self.where, "no hits in the answer of a search")
         shards = answer.get("_shards", {})
         if shards.get("failed"):
             raise SourceAnswerError(
@@ -87,11 +93,7 @@ def translate_elasticsearch_error(
 ) -> SourceError:
     """An exception of the vendor's client as one of our errors, with the innermost reason the server gives."""
     if not isinstance(error, ApiError):
-        return SourceAnswerError(
-            f"{where} did not answer as Elasticsearch does: {' '.join(str(error).split())[:200]}",
-            suggestion="check that the url is an Elasticsearch API, without a login page or proxy before it",
-            url=where,
-        )
+        return _not_elasticsearch(where, " ".join(str(error).split())[:200])
     kind, words = _reasons(error.body)
     if kind in _LIMIT_TYPES or "Result window is too large" in words:
         return SourceLimitError(
@@ -106,6 +108,14 @@ def translate_elasticsearch_error(
             url=where,
         )
     return translate_refusal(error.status_code, where, words=words or str(error.body))
+
+
+def _not_elasticsearch(where: str, words: str) -> SourceAnswerError:
+    return SourceAnswerError(
+        f"{where} did not answer as Elasticsearch does: {words}",
+        suggestion="check that the url is an Elasticsearch API, without a login page or proxy before it",
+        url=where,
+    )
 
 
 def _reasons(body: Any) -> tuple[str, str]:

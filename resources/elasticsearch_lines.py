@@ -16,6 +16,7 @@ import polars as pl
 from elasticsearch import ApiError
 
 from domain.answers import LOG_LINES_SCHEMA
+from domain.errors import SourceRefusedError
 from domain.loaders.definition import LoaderDefinition, LogLinesQuery
 from resources.answer_collector import AnswerCollector
 from resources.elasticsearch_door import ElasticsearchDoor, translate_elasticsearch_error
@@ -95,6 +96,9 @@ def _open_point_in_time(
             door.has_point_in_time = False
             return None
         raise translate_elasticsearch_error(error, door.where) from None
+    except SourceRefusedError:
+        door.has_point_in_time = False
+        return None
     door.has_point_in_time = True
     return moment
 

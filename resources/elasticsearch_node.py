@@ -17,6 +17,7 @@ from elastic_transport._models import ApiResponseMeta
 from elastic_transport._node import NodeApiResponse
 
 from domain.loaders.definition import Connection
+from resources.http_failures import translate_refusal
 from resources.outgoing_http import Deadline, HttpReply, HttpRequest, fetch_reply, open_session
 
 MAX_BYTES = 64 << 20
@@ -49,6 +50,9 @@ class CompatNode(BaseNode):
         if not self._speaks_plain_json and _refuses_media_type(reply):
             self._speaks_plain_json = True
             reply = self._send(method, target, body, sent, deadline)
+        if reply.status >= 400 and not reply.body.lstrip().startswith(b"{"):  # not Elasticsearch, but what is before it
+            words = reply.body[:2_000].decode(errors="replace")
+            raise translate_refusal(reply.status, self.base_url, words=words)
         meta = ApiResponseMeta(
             status=reply.status,
             http_version="1.1",

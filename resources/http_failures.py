@@ -39,10 +39,10 @@ def translate_transport_failure(error: BaseException, url: str, *, timeout_s: fl
         )
     if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)) or "timed out" in words:
         return SourceTimeoutError(
-            f"{where} did not answer within {timeout_s:g} s",
+            f"{where} did not answer within {timeout_s:.3g} s",
             suggestion="raise timeout_s of the loader, narrow the query, or look at the load of the source",
             url=where,
-            timeout_s=timeout_s,
+            timeout_s=round(timeout_s, 3),
         )
     if isinstance(error, (urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError)):
         return SourceAnswerError(

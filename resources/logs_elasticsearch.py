@@ -42,6 +42,15 @@ class ElasticsearchSource:
                 capture_lines(door, loader, lines, found, start=start, end=end)
         return found.build()
 
+    def ping(self, connection: Connection, *, timeout_s: float) -> str:
+        """Asks for name and version; what answered. Raises as `fetch` does."""
+        return self._doors.client_for(connection).describe(timeout_s=timeout_s)
+
+    def close(self) -> None:
+        """Release all pooled connections; the source stays usable and opens new ones."""
+        for door in self._doors.take_all():
+            door.client.close()
+
 
 def _capture_query(
     door: ElasticsearchDoor,

@@ -24,14 +24,14 @@ from domain.loaders.definition import Connection, LoaderDefinition, PrometheusQu
 from domain.vocabulary import QuarantineReason
 from resources.answer_collector import AnswerCollector, keep_labels
 from resources.client_cache import ClientCache
+from resources.http_failures import redact_url
 from resources.outgoing_http import open_session
 from resources.prometheus_answer import PrometheusAnswer
-from resources.prometheus_asking import PrometheusAsking
+from resources.prometheus_asking import PrometheusAsking, ask_instant
 
 MAX_POINTS = 11_000
 FIRST_POINTS = 1_000
 TARGET_BYTES = 24 << 20
-MAX_BYTES = 64 << 20
 EXPLOSION_FACTOR = 20
 
 
@@ -50,8 +50,19 @@ class PrometheusSource:
         client, session = self._clients.client_for(connection)
         found = AnswerCollector()
         for query in loader.prometheus:
-            _capture_query(PrometheusAsking(loader, query, client, session, found, MAX_BYTES), start, end)
+            _capture_query(PrometheusAsking(loader, query, client, session, found), start, end)
         return found.build()
+
+    def ping(self, connection: Connection, *, timeout_s: float) -> str:
+        """Evaluates `1`; what answered. Raises as `fetch` does."""
+        client, session = self._clients.client_for(connection)
+        ask_instant(client, session, "1", timeout_s=timeout_s)
+        return f"Prometheus API at {redact_url(client.url)}"
+
+    def close(self) -> None:
+        """Release all pooled connections; the source stays usable and opens new ones."""
+        for client, _ in self._clients.take_all():
+            client.close()
 
 
 def _open_client(connection: Connection) -> tuple[PrometheusConnect, requests.Session]:

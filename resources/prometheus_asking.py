@@ -20,6 +20,8 @@ from resources.outgoing_http import Deadline, HttpReply, ask_for, call_with_retr
 from resources.prometheus_answer import NotAnAnswerError, PrometheusAnswer, RefusedQueryError, parse_answer
 from resources.prometheus_errors import translate_prometheus_refusal, translate_prometheus_words
 
+MAX_BYTES = 64 << 20
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -32,7 +34,6 @@ class PrometheusAsking:
     client: PrometheusConnect
     session: requests.Session
     found: AnswerCollector
-    max_bytes: int
 
     def ask(
         self, path: str, fields: Mapping[str, str], *, inspect: Callable[[bytes], None] = lambda _: None
@@ -41,36 +42,42 @@ class PrometheusAsking:
 
         def attempt(deadline: Deadline) -> tuple[PrometheusAnswer, int]:
             self.found.requests += 1
-            timeout = f"{max(deadline.remaining_s(), 0.001):.3f}"
-            reply = fetch_reply(
-                self.session,
-                ask_for(self.url(path), {**fields, "timeout": timeout}),
-                deadline=deadline,
-                max_bytes=self.max_bytes,
-                inspect=inspect,
-            )
-            if reply.status != 200:
-                raise translate_prometheus_refusal(reply, self.url(path), promql=self.query.promql)
-            return self._understand(reply), len(reply.body)
+            fields_sent = {**fields, "timeout": f"{max(deadline.remaining_s(), 0.001):.3f}"}
+            request = ask_for(f"{self.client.url}/api/v1/{path}", fields_sent)
+            reply = fetch_reply(self.session, request, deadline=deadline, max_bytes=MAX_BYTES, inspect=inspect)
+            answer = understand_reply(reply, request.url, promql=self.query.promql)
+            for notice in answer.notices:
+                _LOG.warning("%s: %s says: %s", self.loader.code, redact_url(self.client.url), notice)
+            return answer, len(reply.body)
 
         return call_with_retries(attempt, timeout_s=self.loader.timeout_s)
 
-    def url(self, path: str) -> str:
-        """Address of an API path under the connection's url."""
-        return f"{self.client.url.rstrip('/')}/api/v1/{path}"
 
-    def _understand(self, reply: HttpReply) -> PrometheusAnswer:
-        where = redact_url(self.client.url)
-        try:
-            answer = parse_answer(reply.body)
-        except RefusedQueryError as refusal:
-            raise translate_prometheus_words(refusal, where, promql=self.query.promql) from None
-        except NotAnAnswerError as error:
-            raise SourceAnswerError(
-                f"{where} did not answer as Prometheus does: {error}; it begins with {reply.body[:60]!r}",
-                suggestion="check that the url is a Prometheus API, without a login page or proxy before it",
-                url=where,
-            ) from None
-        for notice in answer.notices:
-            _LOG.warning("%s: %s says: %s", self.loader.code, where, notice)
-        return answer
+def ask_instant(
+    client: PrometheusConnect, session: requests.Session, promql: str, *, timeout_s: float
+) -> PrometheusAnswer:
+    """The value of a PromQL now, asked once and without retries. Raises SourceError."""
+    request = ask_for(f"{client.url}/api/v1/query", {"query": promql})
+    reply = fetch_reply(session, request, deadline=Deadline.after(timeout_s), max_bytes=MAX_BYTES)
+    return understand_reply(reply, request.url, promql=promql)
+
+
+def understand_reply(reply: HttpReply, url: str, *, promql: str) -> PrometheusAnswer:
+    """The answer in columns.
+
+    Raises:
+        SourceError: refused by Prometheus or by what stands before it, or not an answer at all.
+    """
+    where = redact_url(url).removesuffix("/query").removesuffix("/query_range").removesuffix("/api/v1")
+    if reply.status != 200:
+        raise translate_prometheus_refusal(reply, where, promql=promql)
+    try:
+        return parse_answer(reply.body)
+    except RefusedQueryError as refusal:
+        raise translate_prometheus_words(refusal, where, promql=promql) from None
+    except NotAnAnswerError as error:
+        raise SourceAnswerError(
+            f"{where} did not answer as Prometheus does: {error}; it begins with {reply.body[:60]!r}",
+            suggestion="check that the url is a Prometheus API, without a login page or proxy before it",
+            url=where,
+        ) from None

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from domain.errors import SourceUnreachableError
 from domain.loaders.definition import Connection
 from resources.outgoing_http import Deadline
-from resources.sql_errors import describe_url, translate_sql_error
+from resources.sql_errors import translate_sql_error
 
 CONNECT_TIMEOUT_S = 10
 _SQLITE_STEPS = 20_000
@@ -35,7 +35,7 @@ def open_engine(connection: Connection) -> Engine:
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, TypeError) as error:
         raise SourceUnreachableError(
             f"no database can be opened by this url: {' '.join(str(error).split('given URL')[0].split())[:200]}",
-            suggestion="write it as dialect://host:port/database and install the driver of the dialect",
+            suggestion="write the url as dialect://host:port/database and install the driver of the dialect",
         ) from None
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _make_read_only)
@@ -86,6 +86,3 @@ def _connect_args(url: URL) -> dict[str, Any]:
 
 def _make_read_only(driver: Any, _: Any) -> None:
     driver.execute("PRAGMA query_only = ON")
-
-
-__all__ = ["describe_url", "open_engine", "reading"]

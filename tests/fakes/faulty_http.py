@@ -49,6 +49,7 @@ class FaultyHttp:
 
     def __init__(self, behaviour: Callable[[Asked], Reply], *, tls_folder: Path | None = None) -> None:
         self.asked: list[Asked] = []
+        self.connections = 0
         self.closing = threading.Event()
         self.certificate = None if tls_folder is None else write_certificate(tls_folder)
         self._behaviour = behaviour
@@ -89,6 +90,10 @@ class _Server(ThreadingHTTPServer):
 def _handler_of(owner: FaultyHttp) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            owner.connections += 1
+            super().setup()
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -6,6 +6,7 @@ Both the running simulator and the command line append; one line is one atomic w
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -48,7 +49,7 @@ class FaultJournal:
             ConflictError: the fault is active (or planned) in an overlapping window.
         """
         fault = self._catalogue.find(name)
-        at_s = round(at_s, 3)
+        at_s = math.floor(at_s * 1000) / 1000
         window = FaultWindow(f"{name}-{int(at_s)}", name, at_s, at_s + (for_s or fault.default_for_s), origin)
         for other in self.read():
             if other.fault == name and other.started_s < window.ended_s and window.started_s < other.ended_s:

@@ -86,7 +86,11 @@ class LogBook:
         name = f"log/{index}/{kind.service}/{kind.error_type}"
         random = day_generator(self._seed, name, day)
         minutes = day * DAY_S + (np.arange(MINUTES_PER_DAY) + 0.5) * 60.0
-        weight = compute_business_season(minutes) if kind.rhythm == "business" else np.ones(MINUTES_PER_DAY)
+        weight = (
+            compute_business_season(minutes.astype(np.float64))
+            if kind.rhythm == "business"
+            else np.ones(MINUTES_PER_DAY)
+        )
         count = random.poisson(kind.per_day * min(float(weight.mean()), MOST_WEIGHT))
         minute = np.searchsorted(np.cumsum(weight) / weight.sum(), random.random(count))
         times = np.sort(day * DAY_S + (minute + random.random(count)) * 60.0)

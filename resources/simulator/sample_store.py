@@ -38,7 +38,7 @@ class SampleStore:
     """Raw samples as a pure function of (topology, seed, fault windows, instant), between `begin_ms` and now."""
 
     def __init__(
-        self, topology: Topology, catalogue: FaultCatalogue, *, seed: int, begin_ms: int, cache_bytes: int = 130_000_000
+        self, topology: Topology, catalogue: FaultCatalogue, *, seed: int, begin_ms: int, cache_bytes: int = 100_000_000
     ) -> None:
         self.topology, self.catalogue, self.seed, self.begin_ms = topology, catalogue, seed, begin_ms
         self.families = build_families(topology)

@@ -111,4 +111,4 @@ def drop_empty(labels: Sequence[Labels], values: Any, present: Any) -> Vector:
     keep = np.flatnonzero(present.any(axis=1))
     if keep.size == len(labels):
         return Vector(list(labels), values, present)
-    return Vector([labels[i] for i in keep], values[keep], present[keep])
+    return Vector([labels[int(i)] for i in keep], values[keep], present[keep])

@@ -15,8 +15,9 @@ import numpy as np
 from pydantic import Field
 
 from domain.errors import NotFoundError
+from resources.rule_files import load_rule_file
 from resources.simulator.grid import Floats
-from resources.simulator.topology import SHIPPED_RULES, Frozen, load_yaml_model
+from resources.simulator.topology import SHIPPED_RULES, Frozen
 
 
 class Condition(StrEnum):
@@ -169,4 +170,4 @@ class Conditions:
 
 def load_fault_catalogue(rules: Path = SHIPPED_RULES) -> FaultCatalogue:
     """The shipped faults, or an operator's."""
-    return load_yaml_model(rules / "estate" / "faults.yaml", FaultCatalogue)
+    return load_rule_file(rules / "estate" / "faults.yaml", FaultCatalogue)

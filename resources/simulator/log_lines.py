@@ -16,11 +16,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from resources.rule_files import load_rule_file
 from resources.simulator.fault_model import Condition, Conditions, FaultCatalogue, FaultLog, FaultWindow
 from resources.simulator.grid import Floats
 from resources.simulator.noise import compute_key, day_generator
 from resources.simulator.season import DAY_S, compute_business_season
-from resources.simulator.topology import SHIPPED_RULES, Frozen, Topology, load_yaml_model
+from resources.simulator.topology import SHIPPED_RULES, Frozen, Topology
 
 MINUTES_PER_DAY = 1440
 MOST_WEIGHT = 4.0
@@ -64,7 +65,7 @@ class LogLine:
 
 def load_log_messages(rules: Path = SHIPPED_RULES) -> LogMessages:
     """The shipped kinds, or an operator's."""
-    return load_yaml_model(rules / "estate" / "log_messages.yaml", LogMessages)
+    return load_rule_file(rules / "estate" / "log_messages.yaml", LogMessages)
 
 
 class LogBook:

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from domain.errors import RuleFileError
+from resources.rule_files import load_rule_file, shipped_rules
 
-Model = TypeVar("Model", bound=BaseModel)
-SHIPPED_RULES = Path(__file__).resolve().parents[2] / "rules"
+SHIPPED_RULES = shipped_rules()
 
 
 class Frozen(BaseModel):
@@ -124,26 +122,6 @@ class Topology(Frozen):
         return names | pods | edges
 
 
-def load_yaml_model(path: Path, model: type[Model]) -> Model:
-    """Parse one rule file.
-
-    Raises:
-        RuleFileError: unreadable, not YAML, or a field is wrong; names file and field.
-    """
-    try:
-        raw: Any = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-        return model.model_validate(raw)
-    except (OSError, yaml.YAMLError) as error:
-        reason = f"{path}: {' '.join(str(error).split())[:300]}"
-        raise RuleFileError(reason, suggestion="restore the shipped file or mend the YAML", file=str(path)) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise RuleFileError(
-            f"{path}: {field}: {first['msg']}", suggestion="correct the field", file=str(path), field=field
-        ) from None
-
-
 def load_topology(rules: Path = SHIPPED_RULES) -> Topology:
     """The estate as shipped, or as an operator rewrote it under `rules/estate/`."""
-    return load_yaml_model(rules / "estate" / "topology.yaml", Topology)
+    return load_rule_file(rules / "estate" / "topology.yaml", Topology)

@@ -72,7 +72,7 @@ def compute_clamp(vector: Vector, low: Floats | None, high: Floats | None) -> Ve
     )
     if low is None or high is None:
         return clamped
-    return Vector(clamped.labels, clamped.values, clamped.present & np.less_equal(low, high).reshape(1, -1))
+    return Vector(clamped.labels, clamped.values, clamped.present & np.asarray(low <= high)[None, :])
 
 
 def compute_scalar(vector: Vector) -> Scalar:

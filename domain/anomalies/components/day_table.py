@@ -38,7 +38,7 @@ def advance_day_table(state: State, block: Block) -> tuple[State, Floats]:
     today_sum, today_count = np.zeros_like(total), np.zeros_like(total)
     today_sum[group_cell[is_today]], today_count[group_cell[is_today]] = sums[is_today], counts[is_today]
     tables = {"day_total": total, "day_weight": weight, "day_sum": today_sum, "day_count": today_count}
-    after: State = {**state, **{name: table.reshape(-1, SLOTS) for name, table in tables.items()}, "day_now": newest}
+    after: State = {name: table.reshape(-1, SLOTS) for name, table in tables.items()} | {"day_now": newest}
     return after, before[group[waiting.size :]].reshape(day.shape)
 
 

@@ -22,7 +22,7 @@ def start_range_novelty(series: int) -> State:
 
 def advance_range_novelty(state: State, block: Block) -> tuple[State, Floats, Floats]:
     """Excess over the range seen before, as a share of that range, in [0, CAP]: of all rows, and of the recent ones."""
-    after = dict(state)
+    after = {name: state[name] for name in state if name.startswith("range_")}
     ever = _novelty(after, block.value, scope="range_ever")
     recent = np.empty_like(ever)
     numbers = block.row_numbers()
@@ -48,8 +48,7 @@ def _novelty(state: State, value: Floats, *, scope: str, floor: str | None = Non
     if floor is not None:
         high = np.maximum(high, state[f"{floor}_high"][:, None])
         low = np.minimum(low, state[f"{floor}_low"][:, None])
-    width = high - low + RELATIVE_ZERO * np.abs(high) + np.finfo(float).tiny
-    excess = np.maximum(value - high, low - value) / width
-    return np.where(
-        np.isfinite(excess), np.clip(excess, 0.0, CAP), np.where(np.isposinf(excess), CAP, 0.0)
-    ) * np.isfinite(high)
+    with np.errstate(invalid="ignore"):
+        width = high - low + RELATIVE_ZERO * np.abs(high) + np.finfo(float).tiny
+        excess = np.maximum(value - high, low - value) / width
+    return np.clip(np.nan_to_num(excess, nan=0.0, posinf=CAP), 0.0, CAP) * np.isfinite(high)

@@ -57,9 +57,15 @@ def templates(
     check_out(out)
     miner = load_miner(state)
     frames = render_rows(miner, mine_file(file, miner, has_header=header))
-    write_rows(frames, out)
-    if state is not None:
-        state.write_text(miner.to_json(), encoding="utf-8")
+    try:
+        write_rows(frames, out)
+        if state is not None:
+            save_miner(miner, state)
+    except OSError as error:
+        raise InputDataError(
+            f"{error.filename or out or state} cannot be written: {error.strerror or error}",
+            suggestion="Name a folder with room that you may write to.",
+        ) from error
 
 
 def check_out(out: Path | None) -> None:
@@ -75,6 +81,13 @@ def check_out(out: Path | None) -> None:
 def load_miner(state: Path | None) -> MinerState:
     """The state of the file, or a fresh one where there is none."""
     return MinerState.from_json(state.read_bytes()) if state is not None and state.exists() else MinerState()
+
+
+def save_miner(miner: MinerState, state: Path) -> None:
+    """Replace the state file at once, so that it is never half a state."""
+    part = state.with_name(state.name + ".part")
+    part.write_text(miner.to_json(), encoding="utf-8")
+    part.replace(state)
 
 
 def mine_file(file: Path, miner: MinerState, *, has_header: bool) -> Numbers:

@@ -142,6 +142,9 @@ def test_missing_and_unreadable_files_are_refused(tmp_path: Path, log: Path) -> 
     assert "cannot be read" in refused(tmp_path).reason
     assert "unknown suffix" in refused(log, "-o", tmp_path / "out.xlsx").reason
     assert "no folder" in refused(log, "-o", tmp_path / "none" / "out.csv").reason
+    (tmp_path / "taken.csv").mkdir()
+    assert "cannot be written" in refused(log, "-o", tmp_path / "taken.csv").reason
+    assert "cannot be written" in refused(log, "--state", tmp_path / "none" / "state.json").reason
 
 
 def test_a_damaged_state_is_refused_and_left_alone(log: Path, tmp_path: Path) -> None:

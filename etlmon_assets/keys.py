@@ -6,6 +6,10 @@ from typing import Final
 
 from dagster import AssetKey
 
+SOURCE_PROMETHEUS: Final = AssetKey(["source", "prometheus"])
+SOURCE_ELASTICSEARCH: Final = AssetKey(["source", "elasticsearch"])
+SOURCE_SQL: Final = AssetKey(["source", "sql"])
+SOURCE_PUSH: Final = AssetKey(["source", "push"])
 SIGNALS: Final = AssetKey("signals")
 CAPTURE_LEDGER: Final = AssetKey("capture_ledger")
 LOG_LINES: Final = AssetKey("log_lines")
@@ -13,6 +17,7 @@ QUARANTINE: Final = AssetKey("quarantine")
 SIGNALS_HOURLY: Final = AssetKey("signals_hourly")
 BASELINES: Final = AssetKey("baselines")
 ANOMALIES: Final = AssetKey("anomalies")
+INCIDENT_PERIODS: Final = AssetKey("incident_periods")
 CONTROL_CHARTS: Final = AssetKey("control_charts")
 SEASONALITY: Final = AssetKey("seasonality")
 FORECASTS: Final = AssetKey("forecasts")
@@ -22,8 +27,10 @@ REPORT_WEEKLY: Final = AssetKey("report_weekly")
 REPORT_MONTHLY: Final = AssetKey("report_monthly")
 REPORT_SLA: Final = AssetKey("report_sla")
 
+GROUP_SOURCES: Final = "sources"
 GROUP_CAPTURE: Final = "capture"
 GROUP_ANALYTICS: Final = "analytics"
+GROUP_OUTLOOK: Final = "outlook"
 GROUP_MARTS: Final = "marts"
 GROUP_REPORTS: Final = "reports"
 

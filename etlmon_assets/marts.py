@@ -39,7 +39,9 @@ class MartsTranslator(DagsterDbtTranslator):
     """Names, group, owners and kinds of the marts; sources become the assets that write them."""
 
     def __init__(self) -> None:
-        super().__init__(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True, enable_source_metadata=False))
+        super().__init__(
+            DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True, enable_source_metadata=False)
+        )
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> AssetKey:
         """The key a source names in its meta; the prefixed name for our own models."""
@@ -52,10 +54,10 @@ class MartsTranslator(DagsterDbtTranslator):
         spec = super().get_asset_spec(manifest, unique_id, project)
         if manifest.get("sources", {}).get(unique_id):
             return spec
-        kind = {"view": "view", "seed": "seed"}.get(self.get_resource_props(manifest, unique_id)["config"]["materialized"], "table")
-        return spec.replace_attributes(
-            group_name=keys.GROUP_MARTS, owners=keys.OWNERS, kinds={"dbt", "duckdb", kind}
+        kind = {"view": "view", "seed": "seed"}.get(
+            self.get_resource_props(manifest, unique_id)["config"]["materialized"], "table"
         )
+        return spec.replace_attributes(group_name=keys.GROUP_MARTS, owners=keys.OWNERS, kinds={"dbt", "duckdb", kind})
 
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
         """The words of the yml twin, without the SQL below them."""

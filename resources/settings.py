@@ -65,13 +65,23 @@ class Settings(BaseSettings):
 
     @cached_property
     def connections(self) -> dict[str, Connection]:
-        """Named connections: the two well-known ones from the environment, the rest from the connections file.
+        """Named connections: those of a running demo, then the connections file, then the two well-known ones of the environment.
 
         Raises:
             ConfigurationError: the file is not YAML, or a connection in it has a wrong field.
         """
         found: dict[str, Connection] = {}
-        path = self.connections_path
+        for path in (self.home / "run" / "connections.yaml", self.connections_path):
+            found |= self._read_connections(path)
+        if self.prometheus_url:
+            found["prometheus"] = Connection(url=self.prometheus_url)
+        if self.elasticsearch_url:
+            found["elasticsearch"] = Connection(url=self.elasticsearch_url)
+        return found
+
+    @staticmethod
+    def _read_connections(path: Path) -> dict[str, Connection]:
+        found: dict[str, Connection] = {}
         if path.exists():
             try:
                 raw = yaml.safe_load(path.read_text()) or {}
@@ -81,10 +91,6 @@ class Settings(BaseSettings):
                 raise ConfigurationError(
                     reason, suggestion="write `name: {url: http://host:9090}` per connection", file=str(path)
                 ) from None
-        if self.prometheus_url:
-            found["prometheus"] = Connection(url=self.prometheus_url)
-        if self.elasticsearch_url:
-            found["elasticsearch"] = Connection(url=self.elasticsearch_url)
         return found
 
 

@@ -1,0 +1,207 @@
+"""Analytics as assets: rollup, baselines, anomalies, incident periods, control charts, log patterns.
+
+Every body opens the lake, calls one function of resources.analytics and shows what came of it.
+"""
+
+# Dagster reads annotations at definition time: no postponed evaluation here.
+from collections.abc import Iterator
+from typing import Any
+
+from dagster import AssetCheckSpec, AssetsDefinition, MaterializeResult, asset
+
+from etlmon_assets import keys
+from etlmon_assets.showing import check, line_plot, table
+from etlmon_assets.stepping import run_step
+from resources.analytics.anomalies import detect_new_anomalies, refresh_incident_periods
+from resources.analytics.baselines import refresh_baselines
+from resources.analytics.drift import refresh_control_charts
+from resources.analytics.log_patterns import refresh_log_patterns
+from resources.analytics.views import (
+    count_bad_baselines,
+    read_anomaly_rate,
+    read_loudest_series,
+    read_newest_anomalies,
+    read_out_of_control,
+    read_rollup_gap,
+)
+from resources.dagster_bindings import PlatformResource
+from resources.lake.maintenance import roll_up
+
+_MAX_ANOMALY_PCT = 5.0
+_COMMON: dict[str, Any] = {"group_name": keys.GROUP_ANALYTICS, "owners": keys.OWNERS}
+
+
+@asset(
+    key=keys.SIGNALS_HOURLY,
+    deps=[keys.SIGNALS],
+    kinds={"duckdb", "parquet"},
+    **_COMMON,
+    description="Points, mean, spread, extremes and total per series and hour; the hours that received rows are recomputed.",
+    check_specs=[
+        AssetCheckSpec(
+            "agrees_with_signals",
+            asset=keys.SIGNALS_HOURLY,
+            description="The points of the last two days add up to the signals of the last two days.",
+        )
+    ],
+)
+def signals_hourly(platform: PlatformResource) -> Iterator[Any]:
+    """Rollup of signals."""
+    with platform.open() as (_, lake):
+        step = run_step(lake, lambda inner, now: roll_up(inner))  # noqa: ARG005 - a rollup needs no clock
+        gap = read_rollup_gap(lake, now=step.now)
+        yield MaterializeResult(
+            metadata={
+                "rows": step.result.hourly_rows,
+                "hours": step.result.hours,
+                "duration_s": step.duration_s,
+                **({"watermark": step.result.reached_at.isoformat()} if step.result.reached_at else {}),
+            },
+        )
+        yield check(
+            keys.SIGNALS_HOURLY, "agrees_with_signals", is_passed=gap == 0, summary=f"{gap} signals not in the rollup"
+        )
+
+
+@asset(
+    key=keys.BASELINES,
+    deps=[keys.SIGNALS],
+    kinds={"polars", "duckdb"},
+    **_COMMON,
+    description="Normal level and spread per series, hour of the week, hour of the day and overall, from the seven days before "
+    "`computed_at`, incident periods left out. New set every six hours. Incident periods come from the anomalies judged before.",
+    check_specs=[AssetCheckSpec("range", asset=keys.BASELINES, description="Spreads are finite and not negative.")],
+)
+def baselines(platform: PlatformResource) -> Iterator[Any]:
+    """Baselines per time of week."""
+    with platform.open() as (_, lake):
+        step = run_step(lake, refresh_baselines)
+        found = step.result
+        picture = read_loudest_series(lake, now=step.now)
+        yield MaterializeResult(
+            metadata={
+                "rows": found.rows,
+                "sets": len(found.computed_at),
+                "series": found.series,
+                "excluded_periods": found.excluded_periods,
+                "duration_s": step.duration_s,
+                "plot": line_plot(
+                    picture,
+                    x="captured_at",
+                    lines=["metric_value", "expected"],
+                    band=("lower", "upper"),
+                    title=picture["title"][0] if picture.height else "",
+                ),
+            },
+        )
+        bad = count_bad_baselines(lake)
+        yield check(keys.BASELINES, "range", is_passed=bad == 0, summary=f"{bad} impossible baselines")
+
+
+@asset(
+    key=keys.ANOMALIES,
+    deps=[keys.SIGNALS, keys.BASELINES],
+    kinds={"polars", "duckdb"},
+    **_COMMON,
+    description="Signals outside their baseline, with score, expected value, limits and the detector that spoke. A signal is "
+    "judged by baselines computed before it.",
+    check_specs=[
+        AssetCheckSpec(
+            "rate",
+            asset=keys.ANOMALIES,
+            description="At most 5 % of a day's judged signals are anomalous; more means the detector is wrong.",
+        )
+    ],
+)
+def anomalies(platform: PlatformResource) -> Iterator[Any]:
+    """Anomalies of what arrived since the last look."""
+    with platform.open() as (_, lake):
+        step = run_step(lake, detect_new_anomalies)
+        found = step.result
+        yield MaterializeResult(
+            metadata={
+                "rows": found.found,
+                "judged": found.judged,
+                "without_history": found.without_history,
+                "duration_s": step.duration_s,
+                "newest": table(read_newest_anomalies(lake), rows=12),
+            },
+        )
+        rate = read_anomaly_rate(lake, now=step.now)
+        yield check(
+            keys.ANOMALIES,
+            "rate",
+            is_passed=rate <= _MAX_ANOMALY_PCT,
+            summary=f"{rate:.2f} % of the last day's signals",
+        )
+
+
+@asset(
+    key=keys.INCIDENT_PERIODS,
+    deps=[keys.ANOMALIES],
+    kinds={"duckdb"},
+    **_COMMON,
+    description="When a service was probably unwell: several of its metrics anomalous together. Kept out of the next baselines.",
+)
+def incident_periods(platform: PlatformResource) -> MaterializeResult[None]:
+    """Suspected incidents."""
+    with platform.open() as (_, lake):
+        step = run_step(lake, refresh_incident_periods)
+        newest = step.result.sort("started_at", descending=True).select("service", "started_at", "ended_at")
+        return MaterializeResult(
+            metadata={"rows": step.result.height, "duration_s": step.duration_s, "newest": table(newest, rows=15)},
+        )
+
+
+@asset(
+    key=keys.CONTROL_CHARTS,
+    deps=[keys.SIGNALS, keys.BASELINES],
+    kinds={"polars", "duckdb"},
+    **_COMMON,
+    description="Shewhart, EWMA and CUSUM charts of the last two days on baseline residuals: drift that single points do not show.",
+)
+def control_charts(platform: PlatformResource) -> MaterializeResult[None]:
+    """Control charts."""
+    with platform.open() as (_, lake):
+        step = run_step(lake, refresh_control_charts)
+        out = read_out_of_control(lake)
+        return MaterializeResult(
+            metadata={"rows": step.result.height, "duration_s": step.duration_s, "out_of_control": table(out, rows=15)},
+        )
+
+
+@asset(
+    key=keys.LOG_PATTERNS,
+    deps=[keys.LOG_LINES],
+    kinds={"python", "duckdb"},
+    **_COMMON,
+    description="Templates mined from the captured log lines, counted per quarter of an hour and service; new and bursting ones.",
+)
+def log_patterns(platform: PlatformResource) -> MaterializeResult[None]:
+    """Log templates, new ones, bursts."""
+    with platform.open() as (_, lake):
+        step = run_step(lake, refresh_log_patterns)
+        top = lake.query("SELECT name, template, lines, last_seen_at FROM log_templates ORDER BY lines DESC LIMIT 12")
+        findings = lake.query(
+            "SELECT f.window_start, f.kind, f.service, t.name, f.lines, f.expected, f.score FROM log_pattern_findings AS f"
+            " LEFT JOIN log_templates AS t USING (template_id) ORDER BY f.window_start DESC, f.score DESC LIMIT 12"
+        )
+        return MaterializeResult(
+            metadata={
+                "rows": step.result.lines,
+                "templates": step.result.templates,
+                "duration_s": step.duration_s,
+                "most_frequent": table(top, rows=12),
+                "findings": table(findings, rows=12),
+            },
+        )
+
+
+ANALYTICS_ASSETS: list[AssetsDefinition] = [
+    signals_hourly,
+    baselines,
+    anomalies,
+    incident_periods,
+    control_charts,
+    log_patterns,
+]

@@ -1,0 +1,122 @@
+"""What is coming, as assets: seasons, forecasts, capacity dates. All from the hourly rollup."""
+
+# Dagster reads annotations at definition time: no postponed evaluation here.
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+from dagster import AssetCheckSpec, AssetsDefinition, MaterializeResult, asset
+
+from etlmon_assets import keys
+from etlmon_assets.showing import check, line_plot, table
+from etlmon_assets.stepping import run_step
+from resources.analytics.capacity import refresh_capacity
+from resources.analytics.forecasts import refresh_forecasts, refresh_seasonality
+from resources.analytics.views import read_capacity, read_forecast_picture, read_series_names
+from resources.dagster_bindings import PlatformResource
+
+_COMMON: dict[str, Any] = {"group_name": keys.GROUP_OUTLOOK, "owners": keys.OWNERS}
+_MIN_COVERAGE, _MAX_COVERAGE = 0.65, 0.95
+
+
+@asset(
+    key=keys.SEASONALITY,
+    deps=[keys.SIGNALS_HOURLY],
+    kinds={"polars", "duckdb"},
+    **_COMMON,
+    description="Seasonal periods found in each series (none is an answer), and the hours of its peak load.",
+)
+def seasonality(platform: PlatformResource) -> MaterializeResult[None]:
+    """Seasons and peaks."""
+    with platform.open() as (_, lake):
+        step = run_step(lake, refresh_seasonality)
+        names = read_series_names(lake)
+        strongest = step.result.periods.join(names, on="series_id").sort("strength", descending=True)
+        peaks = step.result.peaks.join(names, on="series_id").sort("peak_ratio", descending=True, nulls_last=True)
+        return MaterializeResult(
+            metadata={
+                "rows": step.result.periods.height,
+                "duration_s": step.duration_s,
+                "strongest": table(strongest.select("metric_name", "labels", "period_s", "strength")),
+                "peaks": table(peaks.select("metric_name", "labels", "cycle", "weekday", "hour", "peak_ratio")),
+            },
+        )
+
+
+@asset(
+    key=keys.FORECASTS,
+    deps=[keys.SIGNALS_HOURLY, keys.SEASONALITY],
+    kinds={"polars", "duckdb"},
+    **_COMMON,
+    description="Two days ahead for every series: models chosen per series by rolling backtest, 80 % interval, error kept beside.",
+    check_specs=[
+        AssetCheckSpec(
+            "coverage",
+            asset=keys.FORECASTS,
+            description="The 80 % intervals held between 65 % and 95 % of the values in the backtest.",
+        )
+    ],
+)
+def forecasts(platform: PlatformResource) -> Iterator[Any]:
+    """Forecasts with their backtest."""
+    with platform.open() as (_, lake):
+        step = run_step(lake, refresh_forecasts)
+        scores = step.result.scores.filter("is_chosen")
+        by_model = (
+            scores.group_by("model")
+            .agg(
+                series=pl.len(),
+                mase=pl.col("mase").median(),
+                smape=pl.col("smape").median(),
+                coverage=pl.col("coverage").mean(),
+            )
+            .sort("series", descending=True)
+        )
+        picture = read_forecast_picture(lake, now=step.now)
+        refused = step.result.refused.group_by("reason").agg(series=pl.len())
+        yield MaterializeResult(
+            metadata={
+                "rows": step.result.forecasts.height,
+                "series": step.result.forecasts["series_id"].n_unique(),
+                "duration_s": step.duration_s,
+                "chosen_models": table(by_model),
+                "refused": table(refused),
+                "plot": line_plot(
+                    picture,
+                    x="at",
+                    lines=["observed", "forecast"],
+                    band=("lower", "upper"),
+                    title=picture["title"][0] if picture.height else "",
+                ),
+            },
+        )
+        coverage = scores["coverage"].drop_nans().mean()
+        known = isinstance(coverage, float)
+        text = f"{coverage:.0%} of the values were inside the 80 % interval" if known else "no backtest yet"
+        is_passed = known and _MIN_COVERAGE <= float(coverage) <= _MAX_COVERAGE  # type: ignore[arg-type]
+        yield check(keys.FORECASTS, "coverage", is_passed=is_passed, summary=text)
+
+
+@asset(
+    key=keys.CAPACITY,
+    deps=[keys.SIGNALS_HOURLY],
+    kinds={"polars", "duckdb"},
+    **_COMMON,
+    description="When each gauge with a limit reaches it: date, interval, growth per day, probability, advice with lead time.",
+)
+def capacity(platform: PlatformResource) -> MaterializeResult[None]:
+    """Capacity dates."""
+    with platform.open() as (_, lake):
+        step = run_step(lake, refresh_capacity)
+        refused = step.result.refused.group_by("reason").agg(gauges=pl.len())
+        return MaterializeResult(
+            metadata={
+                "rows": step.result.dates.height,
+                "duration_s": step.duration_s,
+                "soonest": table(read_capacity(lake), rows=15),
+                "refused": table(refused),
+            },
+        )
+
+
+OUTLOOK_ASSETS: list[AssetsDefinition] = [seasonality, forecasts, capacity]

@@ -1,0 +1,89 @@
+"""What an asset shows of itself in the Dagster UI: tables, plots, check results. No computing of figures here."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+from dagster import AssetCheckResult, AssetCheckSeverity, AssetKey, MarkdownMetadataValue, MetadataValue
+
+_PREVIEW_ROWS = 8
+
+
+def table(frame: pl.DataFrame, *, rows: int = _PREVIEW_ROWS) -> MarkdownMetadataValue:
+    """The first rows as a Markdown table; an empty frame says so."""
+    if frame.is_empty():
+        return MetadataValue.md("_no rows_")
+    head = frame.head(rows)
+    lines = ["| " + " | ".join(head.columns) + " |", "|" + "---|" * head.width]
+    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in head.rows()]
+    if frame.height > rows:
+        lines.append(f"\n_{frame.height - rows} more rows_")
+    return MetadataValue.md("\n".join(lines))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M")
+    return str(value).replace("|", "\\|").replace("\n", " ")[:80]
+
+
+def line_plot(
+    frame: pl.DataFrame,
+    *,
+    x: str,
+    lines: Sequence[str],
+    title: str,
+    unit: str = "",
+    band: tuple[str, str] | None = None,
+    points: str | None = None,
+) -> MarkdownMetadataValue:
+    """A small plot of columns over time, with an optional band (lower, upper) and marked points, as an inline picture."""
+    if frame.is_empty():
+        return MetadataValue.md("_nothing to plot yet_")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3), dpi=90, layout="constrained")
+    axes = figure.subplots()
+    at = frame[x].to_list()
+    if band:
+        axes.fill_between(
+            at, frame[band[0]].to_list(), frame[band[1]].to_list(), color="#3b82f6", alpha=0.15, linewidth=0
+        )
+    for name, color in zip(lines, ("#1d4ed8", "#64748b", "#0f766e", "#b45309"), strict=False):
+        axes.plot(at, frame[name].to_list(), label=name.replace("_", " "), color=color, linewidth=1.2)
+    if points:
+        axes.scatter(at, frame[points].to_list(), color="#dc2626", s=14, zorder=3, label=points.replace("_", " "))
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.set_ylabel(unit)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.25)
+    axes.legend(fontsize=8, frameon=False, loc="upper left")
+    for label in axes.get_xticklabels():
+        label.set_fontsize(8)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()})")
+
+
+def check(
+    key: AssetKey, name: str, *, is_passed: bool, summary: str, is_blocking: bool = False, **metadata: Any
+) -> AssetCheckResult:
+    """A check result whose description says what was found, in figures."""
+    severity = AssetCheckSeverity.ERROR if is_blocking else AssetCheckSeverity.WARN
+    return AssetCheckResult(
+        asset_key=key,
+        check_name=name,
+        passed=bool(is_passed),
+        severity=severity,
+        description=summary,
+        metadata=metadata,
+    )

@@ -1,0 +1,331 @@
+"""The order in which the platform comes up, and the watch over it until it is told to stop."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import yaml
+
+from domain.errors import ConfigurationError, RuleFileError, StorageError
+from domain.loaders.definition import LoaderDefinition
+from resources.clock import utc_now
+from resources.encryption import load_cipher
+from resources.json_logs import new_correlation_id
+from resources.launch.dagster_control import DagsterControl
+from resources.launch.display import Display
+from resources.launch.processes import Child, Processes
+from resources.platform import open_database, prepare_storage
+from resources.postgres.engine import make_engine
+from resources.postgres.loaders_repository import LoadersRepository
+from resources.postgres.url import DatabaseUrl
+from resources.rule_files import load_rule_folder, shipped_rules
+from resources.secret_files import load_token
+from resources.settings import Settings, export_environment
+
+_READY_S = 180.0
+_DEMO_PREFIX = "demo-"
+_EVERYTHING_JOB = "everything"
+_HISTORY_DAYS = 31
+STEPS = ("database", "synthetic estate", "loaders", "API", "Dagster", "history")
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    settings: Settings
+    url: DatabaseUrl
+    display: Display
+    processes: Processes
+    environment: dict[str, str]
+    is_demo: bool
+
+    @property
+    def run(self) -> Path:
+        return self.settings.home / "run"
+
+    def child(self, name: str, *command: str) -> Child:
+        return self.processes.start(name, list(command), environment=self.environment, logs=self.settings.home / "logs")
+
+
+def run_platform(settings: Settings, display: Display, *, is_demo: bool, is_leaving_when_ready: bool = False) -> None:
+    """Start everything, then watch it until an exception (a signal) ends the call; then stop everything.
+
+    Raises:
+        ConfigurationError: a port is taken; a rule file is broken.
+        StorageError: a component did not come up; the reason has the end of its log.
+    """
+    display.plan(*(step for step in STEPS if is_demo or step != "synthetic estate"))
+    _check_ports(settings)
+    display.begin("database", "embedded PostgreSQL" if settings.database_url is None else "external PostgreSQL")
+    processes = Processes()
+    with open_database(settings) as url:
+        prepare_storage(settings, url)
+        display.done("database")
+        environment = {
+            **export_environment(settings),
+            "ETLMON_DATABASE_URL": url.render(),
+            "ETLMON_DAGSTER_URL": url.dagster(),
+            "DAGSTER_HOME": str(settings.home / "dagster"),
+            "PYTHONUNBUFFERED": "1",
+            "DAGSTER_DISABLE_TELEMETRY": "1",
+        }
+        start = _Start(settings, url, display, processes, environment, is_demo)
+        try:
+            _start_all(start)
+            _print_addresses(start)
+            _derive_history(start)
+            if not is_leaving_when_ready:
+                _watch(start)
+        finally:
+            display.note("stopping …")
+            processes.stop()
+
+
+def _check_ports(settings: Settings) -> None:
+    for name, port in (("ETLMON_API_PORT", settings.api_port), ("ETLMON_UI_PORT", settings.ui_port)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.api_host, port))
+            except OSError:
+                raise ConfigurationError(
+                    f"port {port} is taken by another program (is etlmon running already?)",
+                    suggestion=f"stop it, or set {name} / --{name[7:].lower().replace('_', '-')} to a free port",
+                    port=port,
+                ) from None
+
+
+def _start_all(start: _Start) -> None:
+    simulator = _start_simulator(start) if start.is_demo else None
+    dagster = _start_dagster(start)
+    _start_api(start)
+    if simulator:
+        _await_simulator(start, simulator)
+    _seed_loaders(start)
+    _await_dagster(start, dagster)
+
+
+def _start_simulator(start: _Start) -> Child:
+    start.display.begin("synthetic estate")
+    endpoint = start.settings.home / "simulator" / "endpoint.json"
+    endpoint.unlink(missing_ok=True)
+    return start.child(
+        "simulator", sys.executable, "-m", "resources.simulator", "--home", str(start.settings.home), "--port", "0"
+    )
+
+
+def _await_simulator(start: _Start, child: Child) -> None:
+    path = start.settings.home / "simulator" / "endpoint.json"
+    _await(path.exists, child, "the synthetic estate")
+    endpoint = json.loads(path.read_text())
+    connections = {
+        "prometheus": {"url": endpoint["prometheus_url"]},
+        "elasticsearch": {"url": endpoint["elasticsearch_url"]},
+        "etl_runs": {"url": endpoint["sql_url"]},
+    }
+    start.run.mkdir(parents=True, exist_ok=True)
+    staging = start.run / "connections.yaml.new"
+    staging.write_text("# written by `etlmon up --demo`\n" + yaml.safe_dump(connections))
+    staging.rename(start.run / "connections.yaml")
+    start.display.done("synthetic estate", endpoint["prometheus_url"])
+
+
+def _start_api(start: _Start) -> None:
+    start.display.begin("API")
+    child = start.child("api", sys.executable, "-m", "api")
+    address = f"http://{start.settings.api_host}:{start.settings.api_port}"
+    _await(lambda: _answers(f"{address}/readyz"), child, "the API")
+    load_token(start.settings.home, "push.token")
+    start.display.done("API", address)
+
+
+def _seed_loaders(start: _Start) -> None:
+    start.display.begin("loaders")
+    folder = (start.settings.rules_path or shipped_rules()) / "loaders"
+    loaded = load_rule_folder(folder, LoaderDefinition)
+    broken = [error for error in loaded.values() if isinstance(error, RuleFileError)]
+    for error in broken:
+        start.display.note(f"{error.error_type}: {error.reason} → {error.suggestion}")
+    usable = [
+        one
+        for path, one in loaded.items()
+        if isinstance(one, LoaderDefinition) and (start.is_demo or not path.name.startswith(_DEMO_PREFIX))
+    ]
+    engine = make_engine(start.url)
+    try:
+        results = LoadersRepository(engine, load_cipher(start.settings.home)).seed(usable, at=utc_now())
+    finally:
+        engine.dispose()
+    changed = sum(result.action != "unchanged" for result in results)
+    text = f"{len(results)} definitions, {changed} new or changed"
+    if broken:
+        start.display.failed("loaders", f"{text}; {len(broken)} broken files left out")
+    else:
+        start.display.done("loaders", text)
+
+
+def _start_dagster(start: _Start) -> Child:
+    start.display.begin("Dagster", "code locations, UI, daemon")
+    home = start.settings.home / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "dagster.yaml").write_text((shipped_rules().parent / "deploy" / "dagster.yaml").read_text())
+    start.run.mkdir(parents=True, exist_ok=True)
+    servers = []
+    for name, module in (("analytics", "etlmon_assets.definitions"), ("operations", "sensors.definitions")):
+        port = _free_port()
+        start.child(
+            name,
+            sys.executable,
+            "-m",
+            "dagster",
+            "api",
+            "grpc",
+            "-m",
+            module,
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--location-name",
+            name,
+            "--inject-env-vars-from-instance",
+        )
+        servers.append({"grpc_server": {"host": "127.0.0.1", "port": port, "location_name": name}})
+    workspace = start.run / "workspace.yaml"
+    workspace.write_text(yaml.safe_dump({"load_from": servers}))
+    webserver = start.child(
+        "webserver",
+        sys.executable,
+        "-m",
+        "dagster_webserver",
+        "-h",
+        start.settings.api_host,
+        "-p",
+        str(start.settings.ui_port),
+        "-w",
+        str(workspace),
+        "--log-level",
+        "warning",
+    )
+    start.child(
+        "daemon", sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"
+    )
+    return webserver
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _await_dagster(start: _Start, child: Child) -> None:
+    control = DagsterControl(_ui_address(start.settings))
+    try:
+
+        def is_loaded() -> bool:
+            states = control.loaded_locations()
+            broken = {name: state for name, state in states.items() if state not in {"loaded", "loading"}}
+            waiting = [name for name, state in states.items() if state == "loading"]
+            start.display.update(
+                "Dagster", "; ".join([f"{n}: {s}" for n, s in broken.items()] or [f"loading {n}" for n in waiting])
+            )
+            return len(states) == 2 and set(states.values()) == {"loaded"}
+
+        _await(is_loaded, child, "Dagster")
+    finally:
+        control.close()
+    start.display.done("Dagster", _ui_address(start.settings))
+
+
+def _ui_address(settings: Settings) -> str:
+    return f"http://{settings.api_host}:{settings.ui_port}"
+
+
+def _print_addresses(start: _Start) -> None:
+    settings = start.settings
+    start.display.note(
+        f"\n  Dagster UI   {_ui_address(settings)}/asset-groups\n  API          http://{settings.api_host}:{settings.api_port}"
+        f"/api/openapi.json\n  home         {settings.home}\n  logs         {settings.home}/logs\n"
+    )
+
+
+def _derive_history(start: _Start) -> None:
+    """On the first start: one run that captures all history and derives everything; later starts find it done."""
+    control = DagsterControl(_ui_address(start.settings))
+    start.display.begin("history")
+    try:
+        run = control.find_run(_EVERYTHING_JOB)
+        run_id = run[0] if run else _launch_everything(control)
+        while not (state := control.read_run(run_id)).is_over:
+            _keep_running(start)
+            finished = sum(status in {"SUCCESS", "FAILURE"} for status in state.steps.values())
+            busy = [step for step, status in state.steps.items() if status == "IN_PROGRESS"]
+            start.display.update(
+                "history",
+                f"{finished} of {max(len(state.steps), 1)} steps, now {', '.join(busy) or state.status.lower()}",
+            )
+            time.sleep(1.0)
+    finally:
+        control.close()
+    if state.status == "SUCCESS":
+        start.display.done("history", "captured, baselines, forecasts and reports are there")
+    else:
+        address = f"{_ui_address(start.settings)}/runs/{run_id}"
+        start.display.failed(
+            "history", f"the first run ended with {state.status}: {address} (every later run catches up)"
+        )
+
+
+def _launch_everything(control: DagsterControl) -> str:
+    today = utc_now()
+    first = today - timedelta(days=_HISTORY_DAYS - 1)
+    tags = {
+        "dagster/asset_partition_range_start": f"{first:%Y-%m-%d}",
+        "dagster/asset_partition_range_end": f"{today:%Y-%m-%d}",
+        "etlmon/correlation_id": new_correlation_id(),
+    }
+    config = {"ops": {"capture": {"config": {"mode": "due"}}}}
+    return control.launch(_EVERYTHING_JOB, location="analytics", tags=tags, run_config=config)
+
+
+def _await(is_ready: Callable[[], bool], child: Child, what: str) -> None:
+    """Wait for a component, watching its process.
+
+    Raises:
+        StorageError: it died or took too long; the reason has the end of its log.
+    """
+    deadline = time.monotonic() + _READY_S
+    while not is_ready():
+        if not child.is_running or time.monotonic() > deadline:
+            raise StorageError(
+                f"{what} did not come up: {child.last_lines(3)}", suggestion=f"read {child.log}", component=child.name
+            )
+        time.sleep(0.2)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2.0, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _keep_running(start: _Start) -> None:
+    for name in start.processes.revive(now=time.monotonic()):
+        start.display.note(f"{name} had died and was started again; see {start.settings.home}/logs/{name}.log")
+
+
+def _watch(start: _Start) -> None:
+    """Restart what dies, until a signal comes."""
+    while True:
+        _keep_running(start)
+        time.sleep(1.0)

@@ -1,0 +1,89 @@
+"""Keeping house: retention, compaction, purge of old runs. Each is an op that may be killed and run again."""
+
+# Dagster reads annotations at definition time: no postponed evaluation here.
+from datetime import timedelta
+
+from dagster import (
+    DefaultScheduleStatus,
+    JobDefinition,
+    OpExecutionContext,
+    RunsFilter,
+    ScheduleDefinition,
+    in_process_executor,
+    job,
+    op,
+)
+
+from resources.clock import utc_now
+from resources.dagster_bindings import PlatformResource
+from resources.lake.maintenance import apply_retention, compact
+
+_PURGE_BATCH = 500
+
+
+@op(description="Delete raw signals, log lines, ledger and rollups that the retention policy no longer keeps.")
+def apply_retention_policy(context: OpExecutionContext, platform: PlatformResource) -> None:
+    """Retention of the lake."""
+    with platform.open() as (_, lake):
+        deleted = apply_retention(lake, platform.settings(), now=utc_now())
+    context.add_output_metadata({**deleted})
+
+
+@op(description="Write inlined rows to files, merge small files, expire snapshots, remove files nobody can read.")
+def compact_lake(context: OpExecutionContext, platform: PlatformResource) -> None:
+    """Compaction of the lake."""
+    with platform.open() as (_, lake):
+        result = compact(lake, now=utc_now())
+    context.add_output_metadata(
+        {
+            "files_before": result.files_before,
+            "files_after": result.files_after,
+            "snapshots_expired": result.snapshots_expired,
+        }
+    )
+
+
+@op(description="Delete finished runs older than ETLMON_RETENTION_RUN_DAYS with their events, at most 500 a time.")
+def purge_old_runs(context: OpExecutionContext, platform: PlatformResource) -> None:
+    """Purge of Dagster's storage."""
+    until = utc_now() - timedelta(days=platform.settings().retention_run_days)
+    records = context.instance.get_run_records(filters=RunsFilter(created_before=until), limit=_PURGE_BATCH)
+    finished = [record.dagster_run.run_id for record in records if record.dagster_run.is_finished]
+    for run_id in finished:
+        context.instance.delete_run(run_id)
+    context.add_output_metadata({"runs_deleted": len(finished)})
+
+
+@job(
+    executor_def=in_process_executor,
+    tags={"etlmon/job": "compaction"},
+    description="Every half hour: few, large, sorted files instead of many small ones.",
+)
+def compaction() -> None:
+    """Compaction alone."""
+    compact_lake()
+
+
+@job(
+    executor_def=in_process_executor,
+    tags={"etlmon/job": "retention"},
+    description="Every night: retention of the lake and purge of old Dagster runs.",
+)
+def retention() -> None:
+    """Retention and purge."""
+    apply_retention_policy()
+    purge_old_runs()
+
+
+MAINTENANCE_JOBS: list[JobDefinition] = [compaction, retention]
+MAINTENANCE_SCHEDULES = [
+    ScheduleDefinition(
+        name=f"{one.name}_schedule",
+        job=one,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=DefaultScheduleStatus.RUNNING,
+        description=one.description,
+    )
+    for one, cron in ((compaction, "25,55 * * * *"), (retention, "40 2 * * *"))
+]

@@ -46,10 +46,11 @@ class CompatNode(BaseNode):
         began_at = time.monotonic()
         deadline = Deadline.after(request_timeout if isinstance(request_timeout, (int, float)) else 30.0)
         sent = {**self.headers, **(headers or {})}
-        reply = self._send(method, target, body, sent, deadline)
-        if not self._speaks_plain_json and _refuses_media_type(reply):
+        is_plain = self._speaks_plain_json  # another thread may learn it meanwhile
+        reply = self._send(method, target, body, sent, deadline=deadline, is_plain=is_plain)
+        if not is_plain and _refuses_media_type(reply):
             self._speaks_plain_json = True
-            reply = self._send(method, target, body, sent, deadline)
+            reply = self._send(method, target, body, sent, deadline=deadline, is_plain=True)
         if reply.status >= 400 and not reply.body.lstrip().startswith(b"{"):  # not Elasticsearch, but what is before it
             words = reply.body[:2_000].decode(errors="replace")
             raise translate_refusal(reply.status, self.base_url, words=words)
@@ -67,9 +68,16 @@ class CompatNode(BaseNode):
         self.session.close()
 
     def _send(
-        self, method: str, target: str, body: bytes | None, headers: Mapping[str, str], deadline: Deadline
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        deadline: Deadline,
+        is_plain: bool,
     ) -> HttpReply:
-        sent = {name: _plain(value) for name, value in headers.items()} if self._speaks_plain_json else headers
+        sent = {name: _plain(value) for name, value in headers.items()} if is_plain else headers
         request = HttpRequest(f"{self.base_url}{target}", method, body=body or b"", headers=sent)
         return fetch_reply(self.session, request, deadline=deadline, max_bytes=MAX_BYTES)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from domain.capacity.first_passage import Passage, find_first_steps, summarise
@@ -144,7 +146,7 @@ def _simulate(envelope: Floats, levels: Levels, distance: Floats, *, horizon: In
     return _Outlook(summarise(steps, weights, level=level), last + peak)
 
 
-def _expected_peak(paths: Floats) -> Floats:
+def _expected_peak(paths: npt.NDArray[np.floating[Any]]) -> Floats:
     """(rows,) the rise that nine in ten paths stay below."""
     highest = paths.max(axis=2)
     rank = int(0.9 * highest.shape[1])

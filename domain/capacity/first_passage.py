@@ -8,8 +8,10 @@ do not get there.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from domain.seasonality.regular_grid import Floats
 
@@ -33,7 +35,7 @@ class Passage:
     probability: Floats
 
 
-def find_first_steps(paths: Floats, distance: Floats) -> Floats:
+def find_first_steps(paths: npt.NDArray[np.floating[Any]], distance: Floats) -> Floats:
     """(n, paths) first step, from 1, at which a path (n, paths, horizon) is at or above (n,) distance; inf for never."""
     above = paths >= distance[:, None, None]
     return np.where(above.any(axis=2), above.argmax(axis=2) + 1.0, np.inf)

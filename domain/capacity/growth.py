@@ -15,6 +15,8 @@ WINDOW_BINS = 30
 def compute_slope(values: Floats) -> Floats:
     """(n,) median pairwise slope per bin over the newest WINDOW_BINS bins of (n, L) values; NaN are left out."""
     recent = values[:, -WINDOW_BINS:]
+    if recent.size == 0:
+        return np.zeros(len(values))
     first, second = np.triu_indices(recent.shape[1], k=1)
     slopes = (recent[:, second] - recent[:, first]) / (second - first)
     if not np.isnan(slopes).any():

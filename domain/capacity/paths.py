@@ -9,8 +9,10 @@ Athanasopoulos, Forecasting: Principles and Practice, ch. 5.5 (bootstrap).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from domain.capacity.walk import fit_walk
@@ -26,15 +28,19 @@ TREND_BINS = 60
 PATHS = 250
 SEED = 20_250_101
 
+Paths = npt.NDArray[np.floating[Any]]
 
-def draw_drifting(values: Floats, horizon: int) -> Iterator[tuple[Ints, Floats]]:
+
+def draw_drifting(values: Floats, horizon: int) -> Iterator[tuple[Ints, Paths]]:
     """Batches of (rows, paths): paths (rows, PATHS, horizon) as changes from the last value, each row exactly once."""
     lengths = np.minimum((~np.isnan(values)).sum(axis=1) - 1, TREND_BINS)
     batch = max(1, 4_000_000 // (PATHS * horizon))
     ahead = np.arange(1, horizon + 1, dtype=np.float32)
     for window in np.unique(lengths):
         rows = np.flatnonzero(lengths == window)
-        picks = np.random.default_rng(SEED).integers(0, window, (PATHS, horizon))
+        random = np.random.default_rng(SEED)
+        picks = random.integers(0, window, (PATHS, horizon))
+        doubt = (random.standard_normal((PATHS, 1)) * ahead).astype(np.float32)
         for start in range(0, len(rows), batch):
             part = rows[start : start + batch]
             walk = fit_walk(values[part, -(int(window) + 1) :])
@@ -43,11 +49,12 @@ def draw_drifting(values: Floats, horizon: int) -> Iterator[tuple[Ints, Floats]]
             paths = np.cumsum(shocks, axis=2)
             paths *= stays
             paths += np.multiply(shocks, 1 - stays, out=shocks)
+            paths += walk.drift_error.astype(np.float32)[:, None, None] * doubt
             paths += (walk.start[:, None] + walk.drift[:, None] * ahead)[:, None, :].astype(np.float32)
             yield part, paths
 
 
-def draw_modelled(values: Floats, bin_s: Floats, *, horizon: int) -> Iterator[tuple[Ints, Floats]]:
+def draw_modelled(values: Floats, bin_s: Floats, *, horizon: int) -> Iterator[tuple[Ints, Paths]]:
     """Batches of (rows, paths) like `draw_drifting`, for the rows with history enough for a backtest; others are absent."""
     lengths = np.asarray((~np.isnan(values)).sum(axis=1), dtype=np.int64)
     able = lengths >= compute_needed(lengths, horizon)

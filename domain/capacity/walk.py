@@ -26,12 +26,14 @@ class Walk:
     Attributes:
         theta: (n,) share of a shock that does not stay.
         drift: (n,) mean change per bin.
+        drift_error: (n,) standard error of the drift: every future has a drift of its own.
         shocks: (n, L - 1) past shocks, mean 0.
         start: (n,) level the future starts from, minus the last value.
     """
 
     theta: Floats
     drift: Floats
+    drift_error: Floats
     shocks: Floats
     start: Floats
 
@@ -51,7 +53,8 @@ def fit_walk(values: Floats) -> Walk:
     for column in range(changes.shape[1]):
         carried = changes[:, column] - drift + theta * carried
         shocks[:, column] = carried
-    return Walk(theta, drift, shocks - shocks.mean(axis=1, keepdims=True), -theta * carried)
+    error = (1 - theta) * shocks.std(axis=1) / np.sqrt(changes.shape[1])
+    return Walk(theta, drift, error, shocks - shocks.mean(axis=1, keepdims=True), -theta * carried)
 
 
 def _solve_theta(correlation: Floats) -> Floats:

@@ -82,14 +82,15 @@ def _difference(series: Floats, distance: int) -> Floats:
 
 
 def _compute_scale(series: Floats, span: int, *, keep_mean: bool) -> tuple[Floats, Floats]:
-    """Mean (0 for differences: no built-in drift) and standard deviation of the newest `span` cells."""
+    """Centre and size of the newest `span` cells: mean and deviation, or 0 and root mean square (differences keep drift)."""
     recent = series[:, -span:]
     known = np.isfinite(recent)
     count = np.maximum(known.sum(axis=1, keepdims=True), 1)
     mean = np.where(known, recent, 0.0).sum(axis=1, keepdims=True) / count
-    spread = np.sqrt(np.where(known, recent - mean, 0.0).__pow__(2).sum(axis=1, keepdims=True) / count)
-    floor = 1e-9 * np.maximum(np.abs(mean), 1e-3)
-    return (mean if keep_mean else np.zeros_like(mean)), np.maximum(spread, floor)
+    centre = mean if keep_mean else np.zeros_like(mean)
+    spread = np.sqrt((np.where(known, recent - centre, 0.0) ** 2).sum(axis=1, keepdims=True) / count)
+    floor = np.maximum(1e-9 * np.where(np.isfinite(series), np.abs(series), 0.0).max(axis=1, keepdims=True), 1e-12)
+    return centre, np.maximum(spread, floor)
 
 
 def _fit(z: Floats, observed: Bools, lags: Ints) -> tuple[Floats, Bools]:

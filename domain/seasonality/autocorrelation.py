@@ -10,6 +10,11 @@ import numpy.typing as npt
 from domain.seasonality.regular_grid import Bools, Floats, Ints
 
 
+#: Remainders below this share of the largest value are rounding, not signal.
+ROUNDING = 1e-11
+CURVE_ROUNDING = 1e-10
+
+
 def compute_acf(values: Floats, lags: int) -> Floats:
     """(n, lags + 1) autocorrelations of the rows by FFT, NaN counted as the mean; 0 for a constant row.
 
@@ -32,6 +37,18 @@ def compute_acf_at(values: Floats, lag: Ints) -> Floats:
     return np.where((lag > 0) & (spread > 1e-300), product / np.where(spread > 1e-300, spread, 1.0), 0.0)
 
 
+def subtract_curve(values: Floats) -> Floats:
+    """The rows minus their least-squares parabola."""
+    time = np.linspace(-1.0, 1.0, values.shape[1])
+    basis = np.stack([np.ones_like(time), time, time**2], axis=1)
+    known = ~np.isnan(values)
+    gram = np.einsum("nl,lf,lg->nfg", known.astype(float), basis, basis, optimize=True) + 1e-9 * np.eye(3)
+    moment = np.where(known, values, 0.0) @ basis
+    rest = values - np.linalg.solve(gram, moment[..., None])[..., 0] @ basis.T
+    size = np.where(known, np.abs(values), 0.0).max(axis=1, keepdims=True, initial=0.0)
+    return np.where(np.abs(rest) <= CURVE_ROUNDING * size, 0.0, rest)
+
+
 def subtract_moving_mean(values: Floats, window: Ints) -> Floats:
     """The rows minus their centred moving mean of `window` cells, one window per row; shorter at the ends."""
     known = ~np.isnan(values)
@@ -43,7 +60,9 @@ def subtract_moving_mean(values: Floats, window: Ints) -> Floats:
     high = np.minimum(column + (half + 1) // 2, values.shape[1])
     total = np.take_along_axis(sums, high, axis=1) - np.take_along_axis(sums, low, axis=1)
     number = np.take_along_axis(counts, high, axis=1) - np.take_along_axis(counts, low, axis=1)
-    return np.asarray(values - total / np.maximum(number, 1))
+    rest = values - total / np.maximum(number, 1)
+    size = np.where(known, np.abs(values), 0.0).max(axis=1, keepdims=True, initial=0.0)
+    return np.where(np.abs(rest) <= ROUNDING * size, 0.0, rest)
 
 
 def subtract_phase_means(values: Floats, period: Ints) -> Floats:

@@ -1,6 +1,6 @@
 """Which seasonal periods a series has: none, one, or two such as 24 and 168 hours. Data decide, the calendar proposes.
 
-Method. Candidates are the calendar's (day, week, year) and the highest peaks of the autocorrelation function after a slow
+Method. A parabola is taken off. Candidates are the calendar's (day, week, year) and the highest peaks of the autocorrelation function after a slow
 moving mean is taken off. A candidate p is tested on the series minus its moving mean of length p, second candidates after
 the seasonal means of the first are taken off too; its strength is the autocorrelation at lag p, which must pass both
 MIN_STRENGTH and twice its standard error, over at least three cycles. A period explained by a shorter one is dropped.
@@ -12,7 +12,13 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from domain.seasonality.autocorrelation import compute_acf, compute_acf_at, subtract_moving_mean, subtract_phase_means
+from domain.seasonality.autocorrelation import (
+    compute_acf,
+    compute_acf_at,
+    subtract_curve,
+    subtract_moving_mean,
+    subtract_phase_means,
+)
 from domain.seasonality.regular_grid import Floats, Ints, RegularGrid, build_regular_grid
 
 SEASONALITY_SCHEMA: dict[str, pl.DataType] = {
@@ -65,6 +71,7 @@ def calendar_periods(step_s: float, length: int) -> list[int]:
 
 def _find_for_step(values: Floats, step_s: float) -> tuple[Ints, Floats]:
     calendar = calendar_periods(step_s, values.shape[1])
+    values = subtract_curve(values)
     proposed = np.tile(np.array(calendar, dtype=np.int64), (len(values), 1))
     candidates = np.concatenate([proposed, _snap(_find_peaks(values), calendar)], axis=1)
     strength = _compute_strengths(values, candidates)

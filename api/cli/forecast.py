@@ -1,0 +1,64 @@
+"""`etlmon forecast FILE --horizon N`: forecasts of the series in a file. Works on any machine, without a running platform."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+from rich.console import Console
+
+from api.cli.refusals import report_refusals
+from api.cli.series_file import SeriesFile, check_out, load_series, write_frame
+from api.cli.timestamp_style import render_like
+
+app = typer.Typer(add_completion=False)
+EXAMPLE = "Example: etlmon forecast load.csv --horizon 48 --level 0.9 -o forecast.parquet"
+
+
+@app.command(epilog=EXAMPLE)
+def forecast(
+    file: Annotated[
+        Path, typer.Argument(help="csv, csv.gz or parquet with timestamp, value and optional series.", metavar="FILE")
+    ],
+    horizon: Annotated[int, typer.Option("--horizon", min=1, help="How many steps ahead; the step is found.")],
+    level: Annotated[float, typer.Option("--level", help="Share of future values the interval should hold.")] = 0.8,
+    models: Annotated[
+        str | None,
+        typer.Option(
+            "--models",
+            help="Comma-separated: naive, seasonal_naive, autoregression (the default three), ets, arima, theta, mstl, "
+            "prophet (the last five are slow).",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write to a .csv, .csv.gz or .parquet file, not to stdout.")
+    ] = None,
+) -> None:
+    """Forecast every series of FILE, with an interval, by the models that did best on its own past.
+
+    Out: series (where FILE has it),step,timestamp,forecast,lower,upper,model; step counts from 1. Seasons are found in the
+    data. A series with too little history is named on stderr and left out; if all are, that is an error.
+    """
+    from threadpoolctl import threadpool_limits
+
+    from domain.forecasts import DEFAULT_MODELS, forecast_series
+
+    check_out(out)
+    console = Console(stderr=True)
+    source = load_series(file)
+    families = [name.strip() for name in models.split(",")] if models is not None else list(DEFAULT_MODELS)
+    # Thousands of small matrices: a second BLAS thread only spins.
+    with console.status(f"Forecasting {source.names().height} series"), threadpool_limits(1):
+        result = forecast_series(source.points(), horizon=horizon, level=level, models=families)
+    report_refusals(result.refused, source.names())
+    write_frame(shape_rows(result.forecasts, source), out)
+
+
+def shape_rows(forecasts: pl.DataFrame, source: SeriesFile) -> pl.DataFrame:
+    """Forecast rows as the file's reader expects them: series in the order of the file, times in its style."""
+    named = forecasts.join(source.names(), on="series_id", how="left", maintain_order="left")
+    timestamp = render_like(named["forecast_at"], source.frame["timestamp_text"])
+    columns = ["step", "timestamp", "forecast", "lower", "upper", "model"]
+    return named.with_columns(timestamp=timestamp).select(*(["series"] if source.has_series else []), *columns)

@@ -155,15 +155,21 @@ def run_dbt(arguments: list[str], environment: dict[str, str]) -> str:
         cwd=environment["DBT_PROJECT_DIR"],
     )
     if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        telling = [
-            line for line in lines if any(word in line for word in ("Error", "ERROR", "FAIL", "Failure"))
-        ] or lines[-5:]
         raise StorageError(
-            f"dbt {arguments[0]} failed: {' / '.join(telling[:6])[:900]}",
+            f"dbt {arguments[0]} failed: {_find_cause(done.stdout + done.stderr)}",
             suggestion="run `etlmon doctor`; `dbt build` in the folder dbt/ shows the whole output",
         )
     return done.stdout
+
+
+def _find_cause(output: str) -> str:
+    """The lines of dbt's output that say what went wrong: each `… Error` or `Failure in …` with the three after it."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    starts = [index for index, line in enumerate(lines) if "Error" in line or "Failure in" in line]
+    chosen = sorted({index + offset for index in starts for offset in range(4)}) or range(
+        max(len(lines) - 5, 0), len(lines)
+    )
+    return " / ".join(lines[index] for index in chosen if index < len(lines))[:900]
 
 
 def build_marts(settings: Settings, url: DatabaseUrl) -> str:

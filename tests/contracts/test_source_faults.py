@@ -244,3 +244,33 @@ def test_an_incomplete_answer_of_elasticsearch_is_no_answer() -> None:
     with FaultyHttp(_serving(reply_json(late, **PRODUCT))) as server:
         probe.fails(server.url, SourceTimeoutError, "cut the search short", "timeout_s")
     probe.source.close()
+
+
+@pytest.mark.requirement("B8")
+def test_a_million_series_are_not_read_to_the_end_but_asked_again_for_the_highest() -> None:
+    probe = Probe(SourceKind.PROMETHEUS)
+    head = b'{"status":"success","data":{"resultType":"matrix","result":['
+    sent = []
+
+    def million() -> Iterator[bytes]:
+        yield head
+        for block in range(1_000):
+            sent.append(block)
+            yield b"".join(
+                b'{"metric":{"id":"%d-%d"},"values":[[1793534400,"7"]]},' % (block, one) for one in range(1_000)
+            )
+
+    def answer(asked: Asked) -> Reply:
+        if asked.fields["query"].startswith("count("):
+            return reply_json(
+                b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"1000000"]}]}}'
+            )
+        return reply_json(probe.good) if "topk(5000," in asked.fields["query"] else Reply(pieces=million())
+
+    with FaultyHttp(answer) as server:
+        found = probe.fetch(server.url, timeout_s=60)
+    probe.source.close()
+    assert found.dropped_series == 999_999
+    assert found.points.height == 1
+    assert len(sent) < 250
+    assert found.requests == 3

@@ -53,7 +53,9 @@ def compute_baselines(
         return pl.DataFrame(schema=BASELINE_SCHEMA)
     series_ids, rank = _rank_series(used["series_id"].to_numpy())
     hours = used.select(hour_of_week()).to_series().to_numpy()
-    key = rank * HOURS_PER_WEEK + (hours % 24) * 7 + hours // 24
+    key = rank
+    key *= HOURS_PER_WEEK
+    key += _POSITION_OF_HOUR[hours]
     values = used["metric_value"].to_numpy()[np.argsort(key, kind="stable")]
     offsets = np.concatenate([[0], np.cumsum(np.bincount(key, minlength=series_ids.size * HOURS_PER_WEEK))])
     levels = [_level_frame(level, series_ids, values=values, offsets=offsets) for level in BaselineLevel]
@@ -84,7 +86,7 @@ def _level_frame(
     kept = np.flatnonzero(found.points >= MIN_POINTS[level])
     buckets = HOURS_PER_WEEK // merged
     position = kept % buckets
-    bucket = position // 7 + position % 7 * 24 if level is BaselineLevel.TIME_OF_WEEK else position
+    bucket = _HOUR_AT_POSITION[position] if level is BaselineLevel.TIME_OF_WEEK else position
     return _frame(level, found, kept=kept, series_id=series_ids[kept // buckets], bucket=bucket)
 
 

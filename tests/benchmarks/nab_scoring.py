@@ -76,14 +76,15 @@ def _events(file: LabelledScores, profile: Profile) -> list[tuple[Floats, Floats
         penalty[after] = _sigmoid((rows[after] - last) / max(last - first, 1))
         inside = (rows >= first) & (rows <= last)
         if (inside & is_open).any():
-            events.append((*_window_events(file.scores, rows, inside & is_open, first, last, profile), True))
+            events.append((*_window_events(file.scores, inside & is_open, profile, bounds=(first, last)), True))
         is_open = is_open & ~inside
     events.append((file.scores[is_open], profile.fp * penalty[is_open], False))
     return events
 
 
-def _window_events(scores, rows, inside, first, last, profile):
-    reward = profile.tp * _sigmoid(-(last - rows[inside] + 1) / (last - first + 1)) / _sigmoid(np.array(-1.0))
+def _window_events(scores, inside, profile, *, bounds):
+    first, last = bounds
+    reward = profile.tp * _sigmoid(-(last - np.flatnonzero(inside) + 1) / (last - first + 1)) / _sigmoid(np.array(-1.0))
     order = np.argsort(-scores[inside], kind="stable")
     best = np.maximum.accumulate(reward[order])
     return scores[inside][order], np.diff(best, prepend=-profile.fn)

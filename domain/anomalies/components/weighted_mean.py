@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from domain.anomalies.components.block import Floats, shift
 
@@ -27,6 +26,8 @@ def advance_weighted_mean(
         T after the block [series], means before each row and means including it, both [series, time].
 
     """
+    from scipy.signal import lfilter  # 1.3 s of imports, paid by those who score
+
     alpha = 2.0 / (span + 1.0)
     totals, _ = lfilter([alpha], [1.0, alpha - 1.0], values, axis=1, zi=(1 - alpha) * total[:, None])
     numbers = seen[:, None] + np.arange(1, values.shape[1] + 1)

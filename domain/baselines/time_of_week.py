@@ -22,6 +22,8 @@ _GROUPS_PER_BUCKET = {
     BaselineLevel.TIME_OF_DAY: 7,
     BaselineLevel.OVERALL: HOURS_PER_WEEK,
 }
+_HOUR_AT_POSITION = np.arange(HOURS_PER_WEEK, dtype=np.int32).reshape(7, 24).T.ravel()
+_POSITION_OF_HOUR = np.argsort(_HOUR_AT_POSITION).astype(np.int32)
 
 
 def compute_baselines(

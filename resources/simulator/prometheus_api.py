@@ -22,6 +22,7 @@ from starlette.routing import Route
 from resources.simulator import answer_format
 from resources.simulator.grid import last_index_at
 from resources.simulator.promql.evaluator import evaluate_instant, evaluate_range, parse_query, select_raw
+from resources.simulator.promql.memo import Memo
 from resources.simulator.promql.selection import build_matcher
 from resources.simulator.promql.values import BadQueryError, Labels, PromqlError
 from resources.simulator.sample_store import SampleStore, full_labels
@@ -44,6 +45,7 @@ class PrometheusApi:
 
     def __init__(self, store: SampleStore, now_ms: Callable[[], int], *, concurrency: int = 2) -> None:
         self._store, self._now_ms = store, now_ms
+        self._memo = Memo()
         self._turn = threading.BoundedSemaphore(concurrency)
 
     def routes(self) -> list[Route]:
@@ -105,7 +107,13 @@ class PrometheusApi:
             )
         newest = int(last_index_at(self._now_ms()))
         value = evaluate_range(
-            self._store, _text(parameters, "query"), start_ms=start, end_ms=end, step_ms=step, newest_index=newest
+            self._store,
+            _text(parameters, "query"),
+            start_ms=start,
+            end_ms=end,
+            step_ms=step,
+            newest_index=newest,
+            memo=self._memo,
         )
         return answer_format.format_matrix(value, np.arange(start, end + 1, step, dtype=np.int64))
 

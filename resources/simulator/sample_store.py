@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from resources.simulator.estate_day import EstateDay, build_days
 from resources.simulator.families.catalogue import build_families
@@ -23,6 +24,8 @@ from resources.simulator.topology import Topology
 
 Labels = dict[str, str]
 UNIX_EPOCH_WEEKDAY = 3
+WHOLE_LIMIT = 2**32
+Chunk = Floats | NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,10 @@ class SampleStore:
         self.topology, self.catalogue, self.seed, self.begin_ms = topology, catalogue, seed, begin_ms
         self.families = build_families(topology)
         self.windows: tuple[FaultWindow, ...] = ()
+        self.generation = 0
         self._cache_bytes = cache_bytes
         self._held_bytes = 0
-        self._chunks: OrderedDict[tuple[str, int], Floats] = OrderedDict()
+        self._chunks: OrderedDict[tuple[str, int], Chunk] = OrderedDict()
         self._ends: dict[tuple[str, int], Floats] = {}
         self._lock = threading.RLock()
         self._day_of: Callable[[int], EstateDay] = build_days(
@@ -63,6 +67,7 @@ class SampleStore:
             self.windows = tuple(windows)
             if not changed:
                 return
+            self.generation += 1
             first_day = int(min(window.started_s for window in changed) * 1000 // DAY_MS)
             for key in [key for key in self._chunks if key[1] >= first_day]:
                 self._held_bytes -= self._chunks.pop(key).nbytes
@@ -100,10 +105,11 @@ class SampleStore:
             low, high = max(first, begin, oldest), min(last, begin + SAMPLES_PER_DAY - 1)
             if low <= high:
                 chunk = self._chunk(family, day)
-                values[:, low - first : high - first + 1] = chunk[rows, low - begin : high - begin + 1]
+                part = chunk[:, low - begin : high - begin + 1]
+                values[:, low - first : high - first + 1] = part if rows.size == len(part) else part[rows]
         return values
 
-    def _chunk(self, family: Family, day: int) -> Floats:
+    def _chunk(self, family: Family, day: int) -> Chunk:
         key = (family.name, day)
         with self._lock:
             if key in self._chunks:
@@ -112,7 +118,7 @@ class SampleStore:
             if any(spec.is_counter for spec in family.series):
                 for past in range(self._walk_from(family, day), day):
                     self._compute(family, past)
-            chunk = self._compute(family, day)
+            chunk = _compact(self._compute(family, day))
             self._chunks[key] = chunk
             self._held_bytes += chunk.nbytes
             while self._held_bytes > self._cache_bytes and len(self._chunks) > 1:
@@ -168,6 +174,17 @@ class SampleStore:
             rows = np.flatnonzero([spec.pod == pod and spec.is_counter for spec in series])
             resets += [(int(i), rows) for i in np.flatnonzero(compute_restart_flags(context, pod)) if rows.size]
         return sorted(resets, key=lambda reset: reset[0])
+
+
+def _compact(values: Floats) -> Chunk:
+    """Whole numbers below 2³² in half the memory; anything else as it is."""
+    with np.errstate(invalid="ignore"):
+        whole = values.astype(np.uint32)
+    return (
+        whole
+        if values.size and values.min() >= 0 and values.max() < WHOLE_LIMIT and (whole == values).all()
+        else values
+    )
 
 
 def full_labels(spec: SeriesSpec) -> Labels:

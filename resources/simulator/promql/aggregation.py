@@ -13,8 +13,13 @@ from resources.simulator.promql.values import LabelKey, Labels, PromqlError, Vec
 Reduce = Callable[[Floats, Bools], Floats]
 
 
+def _only(values: Floats, present: Bools) -> Floats:
+    """Zero where nothing is present."""
+    return values if present.all() else np.where(present, values, 0.0)
+
+
 def _mean(values: Floats, present: Bools) -> Floats:
-    mean: Floats = np.where(present, values, 0.0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
+    mean: Floats = _only(values, present).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
     return mean
 
 
@@ -25,7 +30,7 @@ def _variance(values: Floats, present: Bools) -> Floats:
 
 
 REDUCTIONS: dict[str, Reduce] = {
-    "sum": lambda values, present: np.where(present, values, 0.0).sum(axis=0),
+    "sum": lambda values, present: _only(values, present).sum(axis=0),
     "avg": _mean,
     "min": lambda values, present: np.fmin.reduce(np.where(present, values, np.nan), axis=0),
     "max": lambda values, present: np.fmax.reduce(np.where(present, values, np.nan), axis=0),

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import promql_parser as syntax
 
-from resources.simulator.grid import Bools, Floats, Ints
+from resources.simulator.grid import Bools, Floats, Ints, last_index_at
 from resources.simulator.promql import functions, range_functions
 from resources.simulator.promql.aggregation import aggregate
 from resources.simulator.promql.binary import apply_binary
 from resources.simulator.promql.histogram import compute_histogram_quantile
+from resources.simulator.promql.memo import Memo
 from resources.simulator.promql.selection import (
     LOOKBACK_MS,
     SampleSource,
@@ -41,6 +42,7 @@ from resources.simulator.promql.windows import RangeBlock
 
 SLICE_MS = 2 * 86_400_000
 DEFAULT_SUBQUERY_STEP_MS = 60_000
+MEMO_FROM_STEPS = 100
 
 RangeFunction = Callable[[RangeBlock], tuple[Floats, Bools]]
 RANGE_FUNCTIONS: dict[str, RangeFunction] = {
@@ -81,12 +83,20 @@ def parse_query(query: str) -> Any:
 
 
 def evaluate_range(
-    source: SampleSource, query: str, *, start_ms: int, end_ms: int, step_ms: int, newest_index: int
+    source: SampleSource,
+    query: str,
+    *,
+    start_ms: int,
+    end_ms: int,
+    step_ms: int,
+    newest_index: int,
+    memo: Memo | None = None,
 ) -> Vector | Scalar:
     """The query at start, start + step, … end.
 
     Args:
         newest_index: samples after it have not happened yet.
+        memo: shared between queries of one source, if given.
 
     Raises:
         PromqlError: with the type and status of Prometheus's HTTP API.
@@ -95,7 +105,7 @@ def evaluate_range(
     _refuse_type(tree)
     steps = np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
     size = max(1, SLICE_MS // step_ms)
-    evaluator = Evaluator(source, newest_index, (start_ms, int(steps[-1])))
+    evaluator = Evaluator(source, newest_index, (start_ms, int(steps[-1])), memo)
     parts = [evaluator.evaluate(tree, steps[i : i + size]) for i in range(0, steps.size, size)]
     if isinstance(parts[0], Scalar):
         return Scalar(np.concatenate([part.values for part in parts if isinstance(part, Scalar)]))
@@ -148,6 +158,7 @@ class Evaluator:
     source: SampleSource
     newest_index: int
     bounds_ms: tuple[int, int]
+    memo: Memo | None = None
 
     def evaluate(self, node: Any, steps: Ints) -> Value:  # noqa: PLR0911  one return per kind of node
         """The value of a node at each step."""
@@ -168,7 +179,7 @@ class Evaluator:
             assert not isinstance(right, Text)
             return apply_binary(str(node.op), left, right, node.modifier)
         if isinstance(node, syntax.AggregateExpr):
-            return self._aggregate(node, steps)
+            return self._remember(node, steps)
         if isinstance(node, syntax.Call):
             return self._call(node, steps)
         raise PromqlError(f"the synthetic estate does not evaluate {type(node).__name__} here")
@@ -203,6 +214,18 @@ class Evaluator:
             return functions.apply_to_values(value, np.negative)
         assert isinstance(value, Scalar)
         return Scalar(-value.values)
+
+    def _remember(self, node: Any, steps: Ints) -> Vector:
+        text = str(node) or node.prettify()
+        if self.memo is None or steps.size < MEMO_FROM_STEPS or "@" in text or "offset -" in text:
+            return self._aggregate(node, steps)
+        newest = min(self.newest_index, int(last_index_at(int(steps[-1]))))
+        key = (text, int(steps[0]), int(steps[-1]), steps.size, newest, self.source.generation)
+        vector = self.memo.get(key)
+        if vector is None:
+            vector = self._aggregate(node, steps)
+            self.memo.put(key, vector)
+        return vector
 
     def _aggregate(self, node: Any, steps: Ints) -> Vector:
         vector = self._vector(node.expr, steps)

@@ -20,11 +20,13 @@ EXTRAPOLATE_BELOW = 1.1
 def compute_extrapolated(block: RangeBlock, *, is_counter: bool, is_rate: bool) -> Answer:
     """rate, increase (counter) and delta (gauge): the change over the window, stretched towards its bounds."""
     count = block.count()
-    first, last = block.first_index(), block.last_index()
     level = _without_resets(block) if is_counter else block.held
-    change = block.at(level, last) - block.at(level, first)
+    first_level = block.at(level, block.first_index())
+    change = block.at(level, block.last_index()) - first_level
+    if is_counter:  # the level never falls, but its first sample must be the raw one for the zero point
+        first_level = block.at(block.held, block.first_index())
     with np.errstate(divide="ignore", invalid="ignore"):
-        factor = _compute_stretch(block, change, is_counter=is_counter)
+        factor = _compute_stretch(block, change, first_level if is_counter else None)
         if is_rate:
             factor = factor / ((block.end_ms - block.begin_ms) / 1000.0)[None, :]
         return change * factor, count > 1
@@ -33,26 +35,28 @@ def compute_extrapolated(block: RangeBlock, *, is_counter: bool, is_rate: bool) 
 def _without_resets(block: RangeBlock) -> Floats:
     """A counter that never falls: at every fall the lost level is added again."""
     held = block.held
-    before, after = held[:, :-1], held[:, 1:]
-    fallen = np.where(after < before, before, 0.0)
-    if not fallen.any():
+    has_fallen = held[:, 1:] < held[:, :-1]
+    rows = np.flatnonzero(has_fallen.any(axis=1))
+    if not rows.size:
         return held
     level = held.copy()
-    level[:, 1:] += np.cumsum(fallen, axis=1)
+    level[rows, 1:] += np.cumsum(np.where(has_fallen[rows], held[rows, :-1], 0.0), axis=1)
     return level
 
 
-def _compute_stretch(block: RangeBlock, change: Floats, *, is_counter: bool) -> Floats:
-    first, last, count = block.first_index(), block.last_index(), block.count()
+def _compute_stretch(block: RangeBlock, change: Floats, first_value: Floats | None) -> Floats:
+    """How much longer the extrapolated interval is than the sampled one: [rows, steps], or [1, steps] if all agree."""
+    rows = slice(0, 1) if block.is_complete else slice(None)  # without gaps every row was sampled at the same instants
+    first, last, count = block.first_index()[rows], block.last_index()[rows], block.count()[rows]
     to_start = (block.times_ms(first) - block.begin_ms[None, :]) / 1000.0
     to_end = (block.end_ms[None, :] - block.times_ms(last)) / 1000.0
     sampled = (block.times_ms(last) - block.times_ms(first)) / 1000.0
     between = sampled / (count - 1)
-    if is_counter:
-        first_value = block.at(block.held, first)
-        to_zero = sampled * (first_value / change)
-        to_start = np.where((change > 0) & (first_value >= 0) & (to_zero < to_start), to_zero, to_start)
     threshold = between * EXTRAPOLATE_BELOW
+    if first_value is not None:
+        near_zero = (first_value * sampled < to_start * change) & (first_value >= 0)
+        if near_zero.any():
+            to_start = np.where(near_zero, sampled * (first_value / change), to_start)
     stretched = sampled + np.where(to_start < threshold, to_start, between / 2)
     stretched = stretched + np.where(to_end < threshold, to_end, between / 2)
     ratio: Floats = stretched / sampled

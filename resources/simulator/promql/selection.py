@@ -19,7 +19,9 @@ LOOKBACK_MS = 300_000
 
 
 class SampleSource(Protocol):
-    """Where raw samples come from."""
+    """Where raw samples come from; `generation` changes when past samples do."""
+
+    generation: int
 
     def select(
         self, matches: Callable[[Labels], bool], names: set[str] | None, *, first_index: int, last_index: int

@@ -28,6 +28,13 @@ SPEED_LINES = 800_000
 CLI_LINES = 10_000_000
 
 
+class Speed(NamedTuple):
+    """Lines per second of wall time, which counts, and of CPU time, which tells how busy the machine was."""
+
+    wall: float
+    cpu: float
+
+
 class Score(NamedTuple):
     grouping_accuracy: float
     group_f1: float
@@ -80,17 +87,17 @@ def freshen(lines: list[str], repeats: int) -> list[str]:
     ]
 
 
-def measure_speed(lines: pl.Series) -> float:
-    """Lines per second of the miner from an empty state, in batches."""
+def measure_speed(lines: pl.Series) -> Speed:
+    """Speed of the miner from an empty state, in batches."""
     state = MinerState()
-    started = time.perf_counter()
+    started, cpu_started = time.perf_counter(), time.process_time()
     for start in range(0, len(lines), BATCH_LINES):
         mine_templates(lines.slice(start, BATCH_LINES), state)
-    return len(lines) / (time.perf_counter() - started)
+    return Speed(len(lines) / (time.perf_counter() - started), len(lines) / (time.process_time() - cpu_started))
 
 
-def measure_command(lines: list[str], count: int) -> tuple[float, float]:
-    """Lines per second and peak GiB of `etlmon templates` on a raw log of `count` lines."""
+def measure_command(lines: list[str], count: int) -> tuple[Speed, float]:
+    """Speed and peak GiB of `etlmon templates` on a raw log of `count` lines."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "raw.log"
         text = "".join(line + "\n" for line in lines)
@@ -105,7 +112,8 @@ def measure_command(lines: list[str], count: int) -> tuple[float, float]:
         seconds = time.perf_counter() - started
         if process.returncode:
             raise RuntimeError(f"etlmon templates ended with {process.returncode}")
-    return count // len(lines) * len(lines) / seconds, usage.ru_maxrss / 2**20
+    mined = count // len(lines) * len(lines)
+    return Speed(mined / seconds, mined / (usage.ru_utime + usage.ru_stime)), usage.ru_maxrss / 2**20
 
 
 def run() -> list[dict]:
@@ -141,7 +149,13 @@ def speed_rows(systems: dict[str, pl.DataFrame]) -> list[dict]:
         f"etlmon templates on {CLI_LINES:,} raw lines": command_speed,
     }
     rows = [
-        row(work, f"{speed:,.0f} lines/s", "library 60,000-140,000", "100,000 lines/s", speed >= 100_000)
+        row(
+            work,
+            f"{speed.wall:,.0f} lines/s ({speed.cpu:,.0f} per CPU second)",
+            "library 60,000-140,000",
+            "100,000 lines/s",
+            speed.wall >= 100_000,
+        )
         for work, speed in found.items()
     ]
     return [*rows, row("its peak memory", f"{peak_gib:.2f} GiB", "", "under 1.86 GiB (2 GB)", peak_gib * 2**30 < 2e9)]
@@ -158,4 +172,4 @@ def row(work: str, ours: str, peer: str = "", target: str = "", met: bool | None
 if __name__ == "__main__":
     print(TITLE)
     for one in run():
-        print(f"{one['work']:46} {one['ours']:32} {one['target']:24} {one['met']}   {one['peer']}")
+        print(f"{one['work']:46} {one['ours']:50} {one['target']:24} {one['met']}   {one['peer']}")

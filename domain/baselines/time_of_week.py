@@ -22,7 +22,7 @@ _GROUPS_PER_BUCKET = {
     BaselineLevel.TIME_OF_DAY: 7,
     BaselineLevel.OVERALL: HOURS_PER_WEEK,
 }
-_HOUR_AT_POSITION = np.arange(HOURS_PER_WEEK, dtype=np.int32).reshape(7, 24).T.ravel()
+_HOUR_AT_POSITION = np.arange(HOURS_PER_WEEK, dtype=np.int64).reshape(7, 24).T.ravel()
 _POSITION_OF_HOUR = np.argsort(_HOUR_AT_POSITION).astype(np.int32)
 
 
@@ -88,7 +88,7 @@ def _level_frame(
     kept = np.flatnonzero(found.points >= MIN_POINTS[level])
     buckets = HOURS_PER_WEEK // merged
     position = kept % buckets
-    bucket = _HOUR_AT_POSITION[position] if level is BaselineLevel.TIME_OF_WEEK else position
+    bucket: NDArray[np.int64] = _HOUR_AT_POSITION[position] if level is BaselineLevel.TIME_OF_WEEK else position
     return _frame(level, found, kept=kept, series_id=series_ids[kept // buckets], bucket=bucket)
 
 

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from domain.seasonality.regular_grid import Bools, Floats, Ints
 
-
 #: Remainders below this share of the largest value are rounding, not signal.
 ROUNDING = 1e-11
 CURVE_ROUNDING = 1e-10

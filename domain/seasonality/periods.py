@@ -1,9 +1,10 @@
 """Which seasonal periods a series has: none, one, or two such as 24 and 168 hours. Data decide, the calendar proposes.
 
-Method. A parabola is taken off. Candidates are the calendar's (day, week, year) and the highest peaks of the autocorrelation function after a slow
-moving mean is taken off. A candidate p is tested on the series minus its moving mean of length p, second candidates after
-the seasonal means of the first are taken off too; its strength is the autocorrelation at lag p, which must pass both
-MIN_STRENGTH and twice its standard error, over at least three cycles. A period explained by a shorter one is dropped.
+Method. A parabola is taken off. Candidates are the calendar's (day, week, year) and the highest peaks of the
+autocorrelation function after a slow moving mean is taken off too. A candidate p is tested on the series minus its moving
+mean of length p, a second one after the seasonal means of the first are gone; its strength is the autocorrelation at lag p,
+which must pass both MIN_STRENGTH and twice its standard error, over three cycles or more. Of candidates about as strong the
+shortest counts.
 Reference: Hyndman & Athanasopoulos, Forecasting: Principles and Practice, 3rd ed., ch. 2.8 and 3.
 """
 

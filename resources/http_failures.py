@@ -5,6 +5,7 @@ No message carries user information, a query string or a header.
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
@@ -19,6 +20,10 @@ from domain.errors import (
     SourceTimeoutError,
     SourceTlsError,
     SourceUnreachableError,
+)
+
+_NOISE = re.compile(
+    r"<[^>]+>: |HTTPS?Connection(Pool)?\([^)]*\): |Failed to establish a new connection: |\(_ssl\.c:\d+\)|\[Errno -?\d+\] "
 )
 
 
@@ -83,12 +88,12 @@ def translate_refusal(status: int, url: str, *, words: str) -> SourceError:
 
 
 def _last_words(error: BaseException) -> str:
-    """The innermost reason of a chain of wrapped exceptions, without addresses of objects, URLs or credentials."""
-    seen: BaseException = error
+    """The innermost reason of a chain of wrapped exceptions, without the addresses of objects and connections."""
+    innermost = error
     for _ in range(8):
-        inner = getattr(seen, "reason", None) or (seen.args[-1] if seen.args else None)
+        inner = getattr(innermost, "reason", None) or (innermost.args[-1] if innermost.args else None)
         if not isinstance(inner, BaseException):
             break
-        seen = inner
-    text = str(inner if isinstance(inner, str) else seen)
-    return " ".join(text.split())[:200] or type(seen).__name__
+        innermost = inner
+    text = " ".join(_NOISE.sub("", str(innermost)).split())
+    return text[:200] or type(innermost).__name__

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url, text
 from sqlalchemy import Connection as SqlConnection
@@ -19,7 +20,7 @@ from domain.loaders.definition import Connection
 from resources.outgoing_http import Deadline
 from resources.sql_errors import translate_sql_error
 
-CONNECT_TIMEOUT_S = 10
+CONNECT_TIMEOUT_S = 5
 _SQLITE_STEPS = 20_000
 
 
@@ -34,7 +35,7 @@ def open_engine(connection: Connection) -> Engine:
         engine = create_engine(url, pool_pre_ping=True, connect_args=_connect_args(url), pool_size=4, max_overflow=12)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, TypeError) as error:
         raise SourceUnreachableError(
-            f"no database can be opened by this url: {' '.join(str(error).split('given URL')[0].split())[:200]}",
+            f"no database can be opened by this url: {' '.join(str(error).split(' from ')[0].split())[:200]}",
             suggestion="write the url as dialect://host:port/database and install the driver of the dialect",
         ) from None
     if url.get_backend_name() == "sqlite":
@@ -65,7 +66,9 @@ def reading(engine: Engine, *, timeout_s: float) -> Iterator[SqlConnection]:
 
 
 def _complete_url(url: URL, connection: Connection) -> URL:
-    if url.drivername in {"postgresql", "postgres"}:
+    if url.get_backend_name() == "sqlite":
+        return _read_only_file(url)
+    if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     if connection.username is not None:
         url = url.set(username=connection.username)
@@ -73,9 +76,16 @@ def _complete_url(url: URL, connection: Connection) -> URL:
         url = url.set(password=connection.password.get_secret_value())
     if url.get_backend_name() == "postgresql" and connection.ca_file:
         url = url.update_query_dict({"sslmode": "verify-full", "sslrootcert": connection.ca_file})
-    if url.get_backend_name() == "sqlite" and url.database and not url.database.startswith("file:"):
-        url = url.set(database=f"file:{url.database}").update_query_dict({"mode": "ro", "uri": "true"})
     return url
+
+
+def _read_only_file(url: URL) -> URL:
+    """A missing file must be an error: SQLite would create it. Credentials mean nothing to it."""
+    if not url.database or url.database.startswith((":", "file:")):
+        return url
+    return URL.create(
+        url.drivername, database=f"file:{quote(url.database)}", query={**url.query, "mode": "ro", "uri": "true"}
+    )
 
 
 def _connect_args(url: URL) -> dict[str, Any]:

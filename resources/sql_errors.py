@@ -32,7 +32,7 @@ _BUSY = (
 
 def describe_url(url: URL) -> str:
     """The address of a database as it may stand in a message."""
-    return url.set(username=None, password=None, query={}).render_as_string()
+    return URL.create(url.drivername, host=url.host, port=url.port, database=url.database).render_as_string()
 
 
 def translate_sql_error(error: SQLAlchemyError, url: URL, *, timeout_s: float, is_connected: bool) -> SourceError:

@@ -53,7 +53,7 @@ def _rows(answer: Answer) -> list[tuple[dict[str, str], float, float]]:
 
 @pytest.fixture
 def sqlite(tmp_path: Path) -> str:
-    path = tmp_path / "runs.db"
+    path = tmp_path / "runs 100%#1.db"
     with sqlite3.connect(path) as database:
         database.execute("CREATE TABLE runs (at_epoch REAL, at_text TEXT, loader TEXT, took REAL)")
         database.executemany(
@@ -191,6 +191,7 @@ def test_a_refused_connection_tells_the_address_but_no_secret() -> None:
     with pytest.raises(SourceUnreachableError, match="refused") as caught:
         SqlSource().fetch(_loader("SELECT 1"), connection, start=NOON, end=NOON + timedelta(minutes=1))
     assert "s3cret" not in str(caught.value)
+    assert "me@" not in str(caught.value)
     assert caught.value.is_retryable
 
 

@@ -83,18 +83,35 @@ def estate() -> list[SeriesSpec]:
         labels = {"service": service}
         specs += [
             SeriesSpec("STATS-PERF", "http_requests", labels, 300, requests, is_count=True),
-            SeriesSpec("STATS-PERF", "http_errors", labels, 300, ERRORS_PER_HOUR[service], is_count=True, deviations=bad),
-            SeriesSpec("STATS-PERF", "api_latency_p99_ms", {**labels, "endpoint": "/v1"}, 300, LATENCY_MS[service], is_count=False),
             SeriesSpec(
-                "STATS-AVAIL", "service_uptime_pct", labels, 3600, 100.0, is_count=False,
-                deviations=down, unseen=None if is_gateway else UNSEEN,
+                "STATS-PERF", "http_errors", labels, 300, ERRORS_PER_HOUR[service], is_count=True, deviations=bad
+            ),
+            SeriesSpec(
+                "STATS-PERF",
+                "api_latency_p99_ms",
+                {**labels, "endpoint": "/v1"},
+                300,
+                LATENCY_MS[service],
+                is_count=False,
+            ),
+            SeriesSpec(
+                "STATS-AVAIL",
+                "service_uptime_pct",
+                labels,
+                3600,
+                100.0,
+                is_count=False,
+                deviations=down,
+                unseen=None if is_gateway else UNSEEN,
             ),
         ]
     for loader, runs in RUNS_PER_HOUR.items():
         failed = {BAD_HOUR: 0.0} if loader == "orders" else {}
         specs += [
             SeriesSpec("STATS-AVAIL", "loader_runs_total", {"loader": loader}, 3600, runs, is_count=True),
-            SeriesSpec("STATS-AVAIL", "loader_runs_succeeded", {"loader": loader}, 3600, runs, is_count=True, deviations=failed),
+            SeriesSpec(
+                "STATS-AVAIL", "loader_runs_succeeded", {"loader": loader}, 3600, runs, is_count=True, deviations=failed
+            ),
         ]
     return specs
 
@@ -103,9 +120,14 @@ def series_frame(specs: list[SeriesSpec]) -> pl.DataFrame:
     return pl.DataFrame(
         [
             {
-                "series_id": spec.series_id, "loader_code": spec.loader_code, "metric_name": spec.metric_name,
-                "labels": canonical_labels(spec.labels), "kind": "rate" if spec.is_count else "gauge", "unit": "",
-                "step_s": float(spec.step_s), "first_seen_at": START,
+                "series_id": spec.series_id,
+                "loader_code": spec.loader_code,
+                "metric_name": spec.metric_name,
+                "labels": canonical_labels(spec.labels),
+                "kind": "rate" if spec.is_count else "gauge",
+                "unit": "",
+                "step_s": float(spec.step_s),
+                "first_seen_at": START,
             }
             for spec in specs
         ]
@@ -117,10 +139,15 @@ def ledger_frame() -> pl.DataFrame:
     starts = pl.datetime_range(START, END, "1h", closed="left", eager=True)
     missing = pl.col("window_start").is_between(UNSEEN[0], UNSEEN[1], closed="left")
     return pl.DataFrame({"window_start": starts}).select(
-        "window_start", loader_code=pl.lit("STATS-AVAIL"), loader_version=pl.lit(1),
+        "window_start",
+        loader_code=pl.lit("STATS-AVAIL"),
+        loader_version=pl.lit(1),
         window_end=pl.col("window_start") + timedelta(hours=1),
-        outcome=pl.when(missing).then(pl.lit("missing")).otherwise(pl.lit("captured")), is_backfill=pl.lit(value=False),
-        signal_rows=pl.lit(8), late_rows=pl.lit(0), quarantined_rows=pl.lit(0),
+        outcome=pl.when(missing).then(pl.lit("missing")).otherwise(pl.lit("captured")),
+        is_backfill=pl.lit(value=False),
+        signal_rows=pl.lit(8),
+        late_rows=pl.lit(0),
+        quarantined_rows=pl.lit(0),
         recorded_at=pl.col("window_start") + timedelta(hours=1, minutes=1),
     )
 

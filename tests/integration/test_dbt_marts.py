@@ -12,7 +12,14 @@ import pytest
 
 from domain.errors import StorageError
 from resources.lake.connection import Lake
-from resources.lake.dbt_environment import base_environment, build_marts, compute_project_hash, ensure_manifest, project_folder, run_dbt
+from resources.lake.dbt_environment import (
+    base_environment,
+    build_marts,
+    compute_project_hash,
+    ensure_manifest,
+    project_folder,
+    run_dbt,
+)
 from resources.postgres.url import DatabaseUrl
 from resources.settings import Settings
 from tests.fakes import lake_data as data
@@ -43,7 +50,10 @@ def test_marts_hold_the_totals_that_the_estate_was_made_of(storage: tuple[Settin
     assert hours.filter(subject="auth").height == data.HOURS - 6
     bad = hours.filter(pl.col("hour_at") == data.BAD_HOUR)
     assert dict(bad.select("subject", "availability_pct").iter_rows()) == {
-        "gateway": 50.0, "auth": 100.0, "orders": 0.0, "billing": 100.0,
+        "gateway": 50.0,
+        "auth": 100.0,
+        "orders": 0.0,
+        "billing": 100.0,
     }
     orders = hours.filter(subject="orders")
     assert (orders["numerator"].sum(), orders["denominator"].sum()) == (4 * data.HOURS - 4, 4 * data.HOURS)
@@ -66,14 +76,18 @@ def test_marts_hold_the_totals_that_the_estate_was_made_of(storage: tuple[Settin
     # October beside the three days of September that were seen
     month = _one(
         lake,
-        "SELECT * FROM marts.month_over_month WHERE metric = 'error_rate_pct' AND service = 'gateway' AND month_at = '2026-10-01'",
+        "SELECT * FROM marts.month_over_month "
+        "WHERE metric = 'error_rate_pct' AND service = 'gateway' AND month_at = '2026-10-01'",
     )
     assert month["value"] == pytest.approx(100 * (743 * 12 + 300) / (744 * 1200))
     assert month["previous_value"] == pytest.approx(1.0)
     assert (month["days_observed"], month["previous_days_observed"]) == (31, 3)
 
     # SLA: gateway was half down for an hour; auth was perfect where seen, not if the unseen hours were down
-    sla = {row["service"]: row for row in lake.query("SELECT * FROM marts.sla WHERE month_at = '2026-10-01'").iter_rows(named=True)}
+    sla = {
+        row["service"]: row
+        for row in lake.query("SELECT * FROM marts.sla WHERE month_at = '2026-10-01'").iter_rows(named=True)
+    }
     assert sla["gateway"]["minutes_down"] == pytest.approx(30)
     assert sla["gateway"]["minutes_allowed"] == pytest.approx(744 * 60 * 0.001)
     assert (sla["gateway"]["is_met"], sla["gateway"]["is_met_if_not_observed_was_down"]) == (True, True)
@@ -88,7 +102,14 @@ def test_marts_hold_the_totals_that_the_estate_was_made_of(storage: tuple[Settin
 def test_marts_of_an_empty_lake_are_empty_and_not_an_error(storage: tuple[Settings, DatabaseUrl, Lake]) -> None:
     settings, url, lake = storage
     build_marts(settings, url)
-    for mart in ("hourly_availability", "daily_error_rates", "weekly_summary", "month_over_month", "sla", "capture_completeness"):
+    for mart in (
+        "hourly_availability",
+        "daily_error_rates",
+        "weekly_summary",
+        "month_over_month",
+        "sla",
+        "capture_completeness",
+    ):
         assert lake.query(f"SELECT * FROM marts.{mart}").is_empty()
 
 
@@ -98,8 +119,15 @@ def test_rollups_speak_where_raw_points_are_gone_doubles_do_not_count_twice_and_
     settings, url, lake = storage
     gateway = data.SeriesSpec("STATS-PERF", "http_requests", {"service": "gateway"}, 300, 1200.0, is_count=True)
     second = data.SeriesSpec("DEMO-GATEWAY", "http_requests", {"service": "gateway"}, 3600, 1200.0, is_count=True)
-    uptime = data.SeriesSpec("STATS-AVAIL", "service_uptime_pct", {"service": "gateway"}, 3600, 100.0, is_count=False,
-                             deviations={data.BAD_HOUR: 0.0})
+    uptime = data.SeriesSpec(
+        "STATS-AVAIL",
+        "service_uptime_pct",
+        {"service": "gateway"},
+        3600,
+        100.0,
+        is_count=False,
+        deviations={data.BAD_HOUR: 0.0},
+    )
     data.fill_lake(lake, [gateway, second, uptime])
     cut = data.START + timedelta(days=7)
 
@@ -109,10 +137,18 @@ def test_rollups_speak_where_raw_points_are_gone_doubles_do_not_count_twice_and_
             "count(*) AS points, sum(metric_value) AS total, max(metric_value) AS maximum FROM signals GROUP BY ALL"
         )
         into.execute("DELETE FROM signals WHERE captured_at < ?", [cut])
-        into.insert("incident_periods", pl.DataFrame({
-            "incident_id": ["m1"], "service": ["gateway"], "started_at": [data.BAD_HOUR],
-            "ended_at": [data.BAD_HOUR + timedelta(minutes=30)], "source": ["maintenance"],
-        }))
+        into.insert(
+            "incident_periods",
+            pl.DataFrame(
+                {
+                    "incident_id": ["m1"],
+                    "service": ["gateway"],
+                    "started_at": [data.BAD_HOUR],
+                    "ended_at": [data.BAD_HOUR + timedelta(minutes=30)],
+                    "source": ["maintenance"],
+                }
+            ),
+        )
 
     lake.write("signals", expire_and_maintain)
     build_marts(settings, url)
@@ -140,7 +176,9 @@ def test_a_failing_dbt_says_why(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("C8")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Dagster reads __fields__ of pydantic; dagster-dbt brings sqlglotrs
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning"
+)  # Dagster reads __fields__ of pydantic; dagster-dbt brings sqlglotrs
 def test_marts_and_reports_are_assets_with_lineage_checks_and_metadata(
     storage: tuple[Settings, DatabaseUrl, Lake], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,8 +204,11 @@ def test_marts_and_reports_are_assets_with_lineage_checks_and_metadata(
 
     before = dict(os.environ)
     result = materialize(
-        [marts, *REPORT_ASSETS, *REPORT_CHECKS], resources={"platform": PlatformResource()},
-        run_config={"ops": {f"report_{kind}": {"config": {"as_of": "2026-11-02"}} for kind in ("weekly", "monthly", "sla")}},
+        [marts, *REPORT_ASSETS, *REPORT_CHECKS],
+        resources={"platform": PlatformResource()},
+        run_config={
+            "ops": {f"report_{kind}": {"config": {"as_of": "2026-11-02"}} for kind in ("weekly", "monthly", "sla")}
+        },
     )
     assert result.success
     assert dict(os.environ) == before
@@ -182,7 +223,9 @@ def test_marts_and_reports_are_assets_with_lineage_checks_and_metadata(
     assert len(tests_of_dbt) >= 40
     assert all(check.passed for check in tests_of_dbt)
     assert not checks[keys.REPORT_WEEKLY, "headline_figures_known"].passed  # no capacity was computed in this lake
-    assert "Gauges running full" in str(checks[keys.REPORT_WEEKLY, "headline_figures_known"].metadata["not_known"].value)
+    assert "Gauges running full" in str(
+        checks[keys.REPORT_WEEKLY, "headline_figures_known"].metadata["not_known"].value
+    )
 
 
 def test_the_project_lies_beside_the_packages_and_is_no_package() -> None:

@@ -141,6 +141,8 @@ def _simulate(envelope: Floats, levels: Levels, distance: Floats, *, horizon: In
                 steps[group[rows], columns] = find_first_steps(paths, distance[group[rows]])
                 weights[group[rows], columns] = 1.0
                 peak[group[rows]] = np.maximum(peak[group[rows]], _expected_peak(paths))
+    if not weights[:, PATHS:].any():
+        steps, weights = steps[:, :PATHS], weights[:, :PATHS]
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1.0)
     last = envelope[:, -1] if len(envelope) else np.zeros(0)
     return _Outlook(summarise(steps, weights, level=level), last + peak)

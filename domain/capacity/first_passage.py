@@ -17,7 +17,7 @@ from domain.seasonality.regular_grid import Floats
 
 MIN_PROBABILITY = 0.2
 #: Positions tried for the shortest interval.
-ANCHORS = 21
+ANCHORS = 11
 
 
 @dataclass(frozen=True, slots=True)

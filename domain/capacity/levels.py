@@ -54,7 +54,7 @@ def fold_levels(points: pl.DataFrame) -> Levels:
     """
     at = pl.col("captured_at").dt.timestamp("us").alias("at")
     clean = points.lazy().filter(pl.col("metric_value").is_finite() & pl.col("captured_at").is_not_null())
-    ordered = clean.select("series_id", at, "metric_value").sort("series_id", "at", maintain_order=True).collect()
+    ordered = _sort(clean.select("series_id", at, "metric_value").collect())
     gap = pl.col("at").diff()
     facts = ordered.group_by("series_id", maintain_order=True).agg(
         last=pl.col("at").last(),
@@ -65,13 +65,9 @@ def fold_levels(points: pl.DataFrame) -> Levels:
     facts = facts.with_columns(bin_s=_choose_bins(facts), step_s=pl.col("step_s").fill_null(0.0))
     bins = pl.col("span_s") / pl.col("bin_s") + 1
     usable = facts.filter((bins >= LEAST_BINS - 0.5) & (pl.col("step_s") > 0))
-    back = ((pl.col("last") - pl.col("at")) / (pl.col("bin_s") * 1e6) + 1e-9).floor().cast(pl.Int64)
-    # A step of a day that jitters must not fall into the neighbouring bin: bins as long as the step are centred.
-    back = (
-        pl.when(pl.col("bin_s") <= 1.01 * pl.col("step_s"))
-        .then((back_exact() + 0.5).floor().cast(pl.Int64))
-        .otherwise(back)
-    )
+    # Bins as long as the step are centred on it: a daily value that comes late by a minute stays in its day.
+    shift = pl.when(pl.col("bin_s") <= 1.01 * pl.col("step_s")).then(0.5).otherwise(1e-9)
+    back = (_bins_before_newest() + shift).floor().cast(pl.Int64)
     placed = (
         ordered.lazy().join(usable.lazy(), on="series_id").with_columns(back=back).filter(pl.col("back") < MAX_BINS)
     )
@@ -79,8 +75,14 @@ def fold_levels(points: pl.DataFrame) -> Levels:
     return _scatter(cells, usable, _explain(points, facts, usable))
 
 
-def back_exact() -> pl.Expr:
-    """How many bins a point lies before the newest one, as a fraction."""
+def _sort(clean: pl.DataFrame) -> pl.DataFrame:
+    """By series and time; rollups come sorted, and then nothing is moved."""
+    later_series, later = pl.col("series_id").diff(), pl.col("at").diff()
+    is_unsorted = clean.select(((later_series < 0) | ((later_series == 0) & (later < 0))).any()).item()
+    return clean.sort("series_id", "at", maintain_order=True) if is_unsorted else clean
+
+
+def _bins_before_newest() -> pl.Expr:
     return (pl.col("last") - pl.col("at")) / (pl.col("bin_s") * 1e6)
 
 

@@ -42,13 +42,14 @@ def _fit_one(history: Floats, panel: Panel, horizon: int) -> Floats:
         import pandas as pd
         from prophet import Prophet
 
-        logging.getLogger("cmdstanpy").setLevel(logging.CRITICAL)
-        logging.getLogger("prophet").setLevel(logging.ERROR)
         # Only distances matter: the calendar seasons are off, the found ones are added by their length.
         times = pd.Timestamp("2000-01-03") + pd.to_timedelta(np.arange(len(history) + horizon) * panel.step_s, unit="s")
         model = Prophet(
             daily_seasonality=False, weekly_seasonality=False, yearly_seasonality=False, uncertainty_samples=0
         )
+        # Only now: loading the backend sets these levels itself.
+        for name in ("cmdstanpy", "prophet"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         for period in panel.periods:
             days = period * panel.step_s / 86_400
             model.add_seasonality(f"every_{period}", period=days, fourier_order=min(10, max(period // 2 - 1, 1)))

@@ -19,10 +19,11 @@ MAX_TOKENS = 256
 
 _TOKEN = re.compile(r"""\s?(?:(?<==)"[^"]{0,200}"|(?:<(?:[a-z]+|\*)>|[^\s,;:=|"'\[\](){}<>])+|[,;:=|"'\[\](){}<>])""")
 _OPENING, _CLOSING = "([{", ")]}"
-#: Forms of a value: a dotted name of three parts, a name with / @ or $ inside, a word with digits, a quoted text.
+#: Forms of a value: a dotted name of three parts, a name with / @ or $ inside, a word or code with digits, a quoted text.
 _VALUE = re.compile(
-    r"""[\w-]+(?:\.[\w$-]+){2,}$|\w[\w.-]*[/@$].*\w|[A-Za-z_-]*[0-9]\w*$|".*"$""",
+    r"""[\w-]+(?:\.[\w$-]+){2,}$|\w[\w.-]*[/@$].*\w|[A-Za-z_-]*[0-9]\w*(?:-\w+)*$|".*"$""",
 )
+_CODE = re.compile(r"[A-Za-z_]+[0-9]\w*(?:-\w+)+$")
 _NAME_WITH_DOTS = re.compile(r"[^.]*\.[^.]")
 _WORD = re.compile(r"[A-Za-z][A-Za-z'_-]*[.!?]*$")
 #: Units that belong to the number before them.
@@ -146,8 +147,15 @@ def _kind(texts: list[str], tokens: list[str], index: int) -> str:
     if before in ("'", '"') and after == before:
         return "v"
     if kind == "v" and after in (":", "=", "("):
-        return "w"
+        return "v" if _is_code_pair(texts, tokens, index) else "w"
     return kind
+
+
+def _is_code_pair(texts: list[str], tokens: list[str], index: int) -> bool:
+    """`R7-M1:J03`: two codes joined by a colon are a value, not a label with its value."""
+    if tokens[index + 1] != ":" or index + 2 >= len(tokens) or tokens[index + 2].startswith(" "):
+        return False
+    return _CODE.match(texts[index]) is not None and _CODE.match(texts[index + 2]) is not None
 
 
 def _collapse(tokens: list[str], texts: list[str], kinds: list[str]) -> Line:

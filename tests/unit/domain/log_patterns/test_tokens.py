@@ -17,6 +17,8 @@ from domain.log_patterns.tokens import parse_line
         ("use mode=fast", ("use", "mode", "=", "<*>")),
         ("class com.example.Runner loaded", ("class", "<*>", "loaded")),
         ("com.example.Runner: loaded", ("com.example.Runner", ":", "loaded")),
+        ("card K7-M1:J03-U4 failed", ("card", "<*>", ":", "<*>", "failed")),
+        ("rack2: failed", ("rack2", ":", "failed")),
         ("waited <num> seconds", ("waited", "<*>")),
         ("copied <num> bytes (<num> KB) now", ("copied", "<*>", "now")),
         ("took <<num> sec here", ("took", "<*>", "here")),

@@ -15,32 +15,13 @@ from domain.forecasts.bounds import hold_in_bounds
 from domain.forecasts.intervals import compute_coverage, compute_half_widths
 from domain.forecasts.panel import ForecastModel, Panel
 from domain.forecasts.registry import DEFAULT_MODELS, choose_models
-from domain.forecasts.selection import Selection, nan_mean, select
+from domain.forecasts.selection import nan_mean, select
+from domain.forecasts.tables import FORECASTS_SCHEMA, SCORES_SCHEMA, tabulate_forecasts, tabulate_scores
 from domain.seasonality import RegularGrid, build_regular_grid, compute_grid_periods
 from domain.seasonality.periods import calendar_periods
 from domain.seasonality.regular_grid import REFUSED_SCHEMA, Bools, Floats
 from domain.signals import TIMESTAMP
 
-FORECASTS_SCHEMA: dict[str, pl.DataType] = {
-    "series_id": pl.Int64(),
-    "computed_at": TIMESTAMP,
-    "model": pl.String(),
-    "step": pl.Int64(),
-    "forecast_at": TIMESTAMP,
-    "forecast": pl.Float64(),
-    "lower": pl.Float64(),
-    "upper": pl.Float64(),
-}
-SCORES_SCHEMA: dict[str, pl.DataType] = {
-    "series_id": pl.Int64(),
-    "model": pl.String(),
-    "mase": pl.Float64(),
-    "smape": pl.Float64(),
-    "coverage": pl.Float64(),
-    "origins": pl.Int64(),
-    "weight": pl.Float64(),
-    "is_chosen": pl.Boolean(),
-}
 #: Series forecast in one batch; bounds memory, not the answer.
 BATCH_SERIES = 500
 MIN_COLUMNS = 1200
@@ -155,49 +136,10 @@ def _forecast_group(
     width = compute_half_widths(selection.residuals, level)
     centre, lower, upper = hold_in_bounds(panel.values, selection.forecast, width)
     coverage = compute_coverage(selection.residuals, level)
-    scores = _tabulate_scores(grid, selection, coverage, backtest.valid.sum(axis=0))
-    return _tabulate(grid, selection, centre, lower=lower, upper=upper), scores
+    scores = tabulate_scores(grid, selection, coverage, backtest.valid.sum(axis=0))
+    return tabulate_forecasts(grid, selection, centre, lower=lower, upper=upper), scores
 
 
 def _compute_scale(panel: Panel) -> Floats:
     period = panel.periods[0] if panel.periods else 1
     return np.nan_to_num(nan_mean(np.abs(panel.values[:, period:] - panel.values[:, :-period]), (1,)))
-
-
-def _tabulate(grid: RegularGrid, selection: Selection, centre: Floats, *, lower: Floats, upper: Floats) -> pl.DataFrame:
-    rows, horizon = centre.shape
-    step = np.tile(np.arange(1, horizon + 1), rows)
-    at_us = np.repeat(grid.last_at_us, horizon) + np.round(step * np.repeat(grid.step_s, horizon) * 1e6).astype(
-        np.int64
-    )
-    names = np.array(selection.names, dtype=object)[selection.chosen]
-    return pl.DataFrame(
-        {
-            "series_id": np.repeat(grid.series_id, horizon),
-            "model": pl.Series(np.repeat(names, horizon), dtype=pl.String),
-            "step": step,
-            "forecast_at": pl.Series(at_us).cast(TIMESTAMP),
-            "forecast": centre.ravel(),
-            "lower": lower.ravel(),
-            "upper": upper.ravel(),
-        }
-    )
-
-
-def _tabulate_scores(grid: RegularGrid, selection: Selection, coverage: Floats, origins: Floats) -> pl.DataFrame:
-    models, rows = selection.mase.shape
-    is_chosen = np.arange(models)[:, None] == selection.chosen[None, :]
-    frame = pl.DataFrame(
-        {
-            "series_id": np.tile(grid.series_id, models),
-            "model": pl.Series(np.repeat(np.array(selection.names, dtype=object), rows), dtype=pl.String),
-            "mase": selection.mase.ravel(),
-            "smape": selection.smape.ravel(),
-            "coverage": np.where(is_chosen, coverage, np.nan).ravel(),
-            "origins": np.tile(origins, models),
-            "weight": np.vstack([selection.weights, np.full((1, rows), np.nan)]).ravel(),
-            "is_chosen": is_chosen.ravel(),
-        },
-        schema=SCORES_SCHEMA,
-    )
-    return frame.with_columns(pl.col("mase", "smape", "coverage", "weight").fill_nan(None))

@@ -137,6 +137,15 @@ def test_series_of_different_length_do_not_mix():
         assert own.equals(score_series(frame))
 
 
+def test_ids_at_both_ends_of_64_bits_keep_their_series_apart():
+    low, high = -(2**63), 2**63 - 1
+    frames = {key: points_of(noise(300, seed), series_id=key) for seed, key in enumerate((high, low))}
+    together = score_series(pl.concat(frames.values()))
+    assert together["series_id"].is_sorted()
+    for key, frame in frames.items():
+        assert together.filter(pl.col("series_id") == key).equals(score_series(frame))
+
+
 def test_nothing_in_nothing_out():
     scored = score_series(pl.DataFrame(schema=POINTS_SCHEMA))
     assert scored.columns == [*POINTS_SCHEMA, "expected", "score", "is_anomaly"]

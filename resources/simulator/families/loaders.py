@@ -9,11 +9,11 @@ import numpy as np
 from resources.simulator.estate_day import EstateDay
 from resources.simulator.etl_runs import DayRuns
 from resources.simulator.families.family import Family, SeriesSpec
-from resources.simulator.fault_model import Condition
 from resources.simulator.grid import SAMPLES_PER_DAY, Bools, Floats, Ints, first_index_at
 from resources.simulator.topology import Topology
 
-FUNNEL = (("received", 1.0), ("validated", 0.994), ("persisted", 0.992), ("archived", 0.4))
+FUNNEL = ("received", "validated", "persisted", "archived")
+USUALLY_INVALID, USUALLY_LOST, ARCHIVED_SHARE = 0.006, 0.002, 0.4
 
 
 def build_loader_families(topology: Topology) -> list[Family]:
@@ -38,7 +38,7 @@ def build_loader_families(topology: Topology) -> list[Family]:
     ]
     funnel = [
         SeriesSpec("signals_ingested_total", {"job": "etl", "service": "loader", "stage": s}, "loader", is_counter=True)
-        for s, _ in FUNNEL
+        for s in FUNNEL
     ]
     return [
         Family("loader_counters", counters, _compute_counters),
@@ -95,7 +95,12 @@ def hold_last(values: Floats) -> Floats:
 
 
 def _compute_funnel(day: EstateDay) -> Floats:
+    """Each stage is the one before it without what was lost there."""
     per_s = 14.0 * day.state.requests_per_s["loader"]
-    broken = day.state.error_ratio["postgres"] + day.condition(Condition.REJECTED_RATIO, "signals")
-    shares = [share if stage == "received" else share * (1 - np.clip(broken, 0, 0.95)) for stage, share in FUNNEL]
-    return day.draw_counts("funnel", np.array([per_s * share for share in shares]))
+    broken = np.clip(USUALLY_LOST + day.state.error_ratio["postgres"], 0, 0.95)
+    received, invalid, lost, archived = day.draw_counts(
+        "funnel", np.array([per_s, per_s * USUALLY_INVALID, per_s * broken, per_s * ARCHIVED_SHARE])
+    )
+    validated = np.maximum(0.0, received - invalid)
+    persisted = np.maximum(0.0, validated - lost)
+    return np.array([received, validated, persisted, np.minimum(archived, persisted)])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from resources.simulator.grid import Floats, Ints
+from resources.simulator.grid import Bools, Floats, Ints
 from resources.simulator.promql.values import BadQueryError, Labels, PromqlError, Scalar, Vector, merge_rows
 
 DAY_S = 86_400.0
@@ -85,7 +85,9 @@ def compute_scalar(vector: Vector) -> Scalar:
 
 def compute_absent(vector: Vector, labels: Labels) -> Vector:
     """1 at steps where the vector is empty, with the labels that equality matchers fix."""
-    missing = ~vector.present.any(axis=0) if vector.labels else np.ones(vector.values.shape[1], dtype=bool)
+    missing: Bools = (
+        np.asarray(~vector.present.any(axis=0)) if vector.labels else np.ones(vector.values.shape[1], dtype=bool)
+    )
     return Vector([labels], np.ones((1, missing.size)), missing[None, :])
 
 

@@ -8,6 +8,8 @@ the same time keep the order of the file. Rows without a series name are one ser
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ import polars as pl
 
 from api.cli.series_csv import load_csv
 from api.cli.series_parquet import load_parquet
-from domain.errors import InputDataError
+from domain.errors import InputDataError, StorageError
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 
@@ -72,9 +74,10 @@ def write_frame(frame: pl.DataFrame, out: Path | None) -> None:
 
     Raises:
         InputDataError: unknown suffix or a folder that does not exist; call `check_out` before long work.
+        StorageError: no space or no permission.
     """
     if out is None:
-        frame.write_csv(sys.stdout.buffer)
+        _print_csv(frame)
         return
     check_out(out)
     part = out.with_name(f".{out.name}.part")
@@ -85,8 +88,22 @@ def write_frame(frame: pl.DataFrame, out: Path | None) -> None:
             gzipped = _suffix(out) == ".csv.gz"
             frame.write_csv(part, compression="gzip" if gzipped else "uncompressed", check_extension=False)
         part.replace(out)
+    except OSError as error:
+        reason = f"{out}: cannot be written ({error})"
+        raise StorageError(reason, suggestion="check free space and permissions of the folder", file=str(out)) from None
     finally:
         part.unlink(missing_ok=True)
+
+
+def _print_csv(frame: pl.DataFrame) -> None:
+    try:
+        frame.write_csv(sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        if error.errno != errno.EPIPE and "Broken pipe" not in str(error):
+            raise
+        # The reader, `head` for one, has seen enough; the interpreter must not complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def check_out(out: Path | None) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -176,3 +178,18 @@ def test_an_answer_is_written_whole_in_the_form_of_its_suffix(tmp_path, name):
 def test_without_out_the_answer_goes_to_standard_output_as_csv(capfdbinary):
     write_frame(pl.DataFrame({"timestamp": ["a"], "score": [0.5]}), None)
     assert capfdbinary.readouterr().out == b"timestamp,score\na,0.5\n"
+
+
+def test_a_reader_that_stops_early_ends_the_output_without_complaint():
+    code = (
+        "import polars as pl; from api.cli.series_file import write_frame;"
+        "write_frame(pl.DataFrame({'timestamp': ['2026-01-01'] * 300_000}), None)"
+    )
+    done = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert done.stdout is not None
+    assert done.stderr is not None
+    assert done.stdout.readline() == "timestamp\n"
+    done.stdout.close()
+    assert done.stderr.read() == ""
+    assert done.wait(timeout=60) == 0
+    done.stderr.close()

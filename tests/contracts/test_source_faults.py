@@ -106,7 +106,9 @@ def test_the_password_travels_only_in_the_authorization_header(probe: Probe) -> 
 
 
 def test_a_refused_connection(probe: Probe) -> None:
-    error = probe.fails(f"http://127.0.0.1:{unused_port()}", SourceUnreachableError, "[0-9/a-z_]: Connection refused", "host, port")
+    error = probe.fails(
+        f"http://127.0.0.1:{unused_port()}", SourceUnreachableError, "[0-9/a-z_]: Connection refused", "host, port"
+    )
     assert error.is_retryable
 
 
@@ -116,7 +118,8 @@ def test_a_host_that_does_not_exist(probe: Probe) -> None:
 
 @pytest.mark.parametrize("url", ["not a url", "ftp://host:9090", "http://", "http://host:notaport"])
 def test_a_wrong_url(probe: Probe, url: str) -> None:
-    probe.fails(url, SourceUnreachableError, ".", "http" if probe.kind is SourceKind.ELASTICSEARCH else "host, port")
+    hint = "http://host" if probe.kind is SourceKind.ELASTICSEARCH else "host, port and scheme"
+    probe.fails(url, SourceUnreachableError, ".", hint)
 
 
 def test_a_url_with_user_information_is_shown_without(probe: Probe) -> None:

@@ -58,6 +58,7 @@ class PrometheusApi:
             Route("/api/v1/labels", self._endpoint(self.labels), methods=both),
             Route("/api/v1/label/{name}/values", self._endpoint(self.label_values), methods=["GET"]),
             Route("/api/v1/status/buildinfo", self._endpoint(lambda _: answer_format.format_data(BUILD))),
+            Route("/", lambda _: PlainTextResponse("The synthetic estate, with the HTTP API of Prometheus.\n")),
             Route("/-/healthy", lambda _: PlainTextResponse("Prometheus Server is Healthy.\n")),
             Route("/-/ready", lambda _: PlainTextResponse("Prometheus Server is Ready.\n")),
         ]

@@ -67,7 +67,7 @@ def total(frame: pl.DataFrame, column: str) -> float | None:
 def ratio(frame: pl.DataFrame, numerator: str, denominator: str, *, scale: float = 100.0) -> float | None:
     """scale · Σ numerator / Σ denominator; None without a denominator."""
     below = total(frame, denominator)
-    return scale * (total(frame, numerator) or 0.0) / below if below else None
+    return scale * ((total(frame, numerator) or 0.0) / below) if below else None
 
 
 def daily_line(frame: pl.DataFrame, name: str, period: Period, *, value: pl.Expr) -> Line:

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from domain.reporting.period import Span
 
+MOST_ROWS = 40
+
 
 class Verdict(StrEnum):
     """The traffic light, in words as well as in colour."""
@@ -93,12 +95,22 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Text cells; a Verdict in a cell is drawn as a light. `numeric` names the columns set flush right."""
+    """Text cells; a Verdict in a cell is drawn as a light. `numeric` names the columns set flush right.
+
+    Only the first MOST_ROWS rows are kept, and `note` says so: rows come in the order of their importance.
+    """
 
     columns: list[str]
     rows: list[list[str | Verdict]]
     numeric: frozenset[int] = frozenset()
     empty: str = "Nothing to show."
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        """Cut what no reader would read."""
+        if len(self.rows) > MOST_ROWS:
+            object.__setattr__(self, "note", f"The first {MOST_ROWS} of {len(self.rows)} rows, the most telling first.")
+            object.__setattr__(self, "rows", self.rows[:MOST_ROWS])
 
 
 @dataclass(frozen=True, slots=True)

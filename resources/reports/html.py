@@ -94,4 +94,5 @@ def _table(table: Table) -> str:
     rows = "".join(
         "<tr>" + "".join(cell("td", i, content) for i, content in enumerate(row)) + "</tr>" for row in table.rows
     )
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}'

@@ -92,3 +92,6 @@ def draw_table(pdf: FPDF, table: Table) -> None:
                     )
                 else:
                     line.cell(content)
+    if table.note:
+        pdf.ln(1)
+        paragraph(pdf, table.note, 7.5, SOFT)

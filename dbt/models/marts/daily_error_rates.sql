@@ -28,7 +28,7 @@ rated as (
         day_at,
         requests,
         case when requests is not null then least(coalesce(errors_counted, 0), requests) else errors_counted end as errors,
-        case when requests > 0 then 100 * least(coalesce(errors_counted, 0), requests) / requests end as error_rate_pct,
+        case when requests > 0 then 100 * (least(coalesce(errors_counted, 0), requests) / requests) end as error_rate_pct,
         auth_failures,
         db_timeouts,
         breaker_trips,

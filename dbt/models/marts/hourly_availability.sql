@@ -14,9 +14,9 @@ services as (
         'service' as subject_kind,
         subject,
         hour_at,
-        mean / 100 as numerator,
+        least(mean, 100) / 100 as numerator,
         1.0 as denominator,
-        mean as availability_pct
+        least(mean, 100) as availability_pct
     from hours
     where role = 'uptime_pct'
 ),
@@ -42,8 +42,8 @@ loaders as (
         case when runs is not null then least(coalesce(succeeded, runs * success_rate_pct / 100), runs) end as numerator,
         runs as denominator,
         case
-            when runs > 0 then 100 * least(coalesce(succeeded, runs * success_rate_pct / 100), runs) / runs
-            when runs is null then success_rate_pct
+            when runs > 0 then 100 * (least(coalesce(succeeded, runs * success_rate_pct / 100), runs) / runs)
+            when runs is null then least(success_rate_pct, 100)
         end as availability_pct
     from loader_measures
 ),

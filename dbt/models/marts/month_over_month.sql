@@ -67,7 +67,7 @@ metrics as (
 ),
 
 valued as (
-    select *, case when denominator > 0 then scale * numerator / denominator end as value
+    select *, case when denominator > 0 then scale * (numerator / denominator) end as value
     from metrics
 ),
 

@@ -48,13 +48,13 @@ judged as (
         hours_observed,
         hours_excluded,
         hours_expected - hours_observed - hours_excluded as hours_not_observed,
-        case when hours_observed > 0 then 100 * hours_up / hours_observed end as uptime_pct,
+        case when hours_observed > 0 then 100 * (hours_up / hours_observed) end as uptime_pct,
         60 * (hours_observed - hours_up) as minutes_down,
         60 * hours_observed * (100 - target_pct) / 100 as minutes_allowed,
-        case when hours_observed > 0 then 100 * hours_up / hours_observed >= target_pct end as is_met,
+        case when hours_observed > 0 then 100 * (hours_up / hours_observed) >= target_pct end as is_met,
         case
             when hours_expected > hours_excluded
-                then 100 * hours_up / (hours_expected - hours_excluded) >= target_pct
+                then 100 * (hours_up / (hours_expected - hours_excluded)) >= target_pct
         end as is_met_if_not_observed_was_down
     from with_expected
 )

@@ -9,7 +9,7 @@ from domain.reporting.period import Span
 from domain.reporting.report import Chart, Figure, Section, Table, Verdict
 from domain.reporting.wording import describe_change, format_count, format_value, join_names
 
-_UPTIME = 100 * pl.col("numerator").sum() / pl.col("denominator").sum()
+_UPTIME = 100 * (pl.col("numerator").sum() / pl.col("denominator").sum())
 _MOST_LINES = 6
 
 

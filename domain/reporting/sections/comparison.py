@@ -6,7 +6,7 @@ import polars as pl
 
 from domain.reporting.data import ReportData, within
 from domain.reporting.period import Period, Span
-from domain.reporting.report import Figure, Section, Table
+from domain.reporting.report import Figure, Section, Table, Verdict
 from domain.reporting.wording import format_change, format_value, is_better
 
 
@@ -16,10 +16,10 @@ def _values(data: ReportData, period: Period) -> pl.DataFrame:
     availability = within(data.availability, period).filter(pl.col("denominator") > 0)
     latency = within(data.latency, period)
     uptime = pl.col("subject_kind") == "service"
-    share = 100 * pl.col("numerator").sum() / pl.col("denominator").sum()
+    share = 100 * (pl.col("numerator").sum() / pl.col("denominator").sum())
     parts = [
         ("Requests a day", "", None, requests, "service", pl.col("requests").sum() / pl.col("day").n_unique()),
-        ("Error rate", "%", False, requests, "service", 100 * pl.col("errors").sum() / pl.col("requests").sum()),
+        ("Error rate", "%", False, requests, "service", 100 * (pl.col("errors").sum() / pl.col("requests").sum())),
         ("Uptime", "%", True, availability.filter(uptime), "subject", share),
         ("Loader success", "%", True, availability.filter(~uptime), "subject", share),
         ("Latency p99", "ms", False, latency, "service", pl.col("total").sum() / pl.col("points").sum()),
@@ -44,7 +44,9 @@ def compose_comparison(data: ReportData, span: Span) -> Section:
     """The section. Changes for the worse are counted in its sentence."""
     before = _values(data, span.previous).select("metric", "subject", previous="value", previous_days="days")
     both = _values(data, span.current).join(before, on=["metric", "subject"], how="left").sort(["place", "subject"])
-    rows, worse, known = [], 0, 0
+    worse_rows: list[list[str | Verdict]] = []
+    rows: list[list[str | Verdict]] = []
+    known = 0
     for row in both.iter_rows(named=True):
         figure = Figure(
             key=row["metric"],
@@ -57,10 +59,9 @@ def compose_comparison(data: ReportData, span: Span) -> Section:
         )
         better = is_better(figure)
         known += figure.previous is not None
-        worse += better is False
         judgement = {True: "better", False: "worse", None: "–"}[better]
         days = f"{row['days']} / {row['previous_days'] or 0}"
-        rows.append(
+        (worse_rows if better is False else rows).append(
             [
                 row["metric"],
                 row["subject"],
@@ -74,7 +75,8 @@ def compose_comparison(data: ReportData, span: Span) -> Section:
     return Section(
         title="Month over month",
         sentences=[
-            f"Of {len(rows)} figures {known} can be compared with {span.previous.label}; {worse} became noticeably worse.",
+            f"Of {both.height} figures {known} can be compared with {span.previous.label}; "
+            f"{len(worse_rows)} became noticeably worse" + (" (first in the table)." if worse_rows else "."),
             "Counts are per observed day, so that months of different length and the unfinished one compare fairly.",
         ],
         tables=[
@@ -85,10 +87,10 @@ def compose_comparison(data: ReportData, span: Span) -> Section:
                     "This month",
                     "The month before",
                     "Change",
-                    "Which is",
+                    "Judgement",
                     "Days observed (now / before)",
                 ],
-                [list(row) for row in rows],
+                [*worse_rows, *rows],
                 numeric=frozenset({2, 3, 6}),
                 empty="Nothing was captured in this month.",
             )

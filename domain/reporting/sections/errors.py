@@ -9,7 +9,7 @@ from domain.reporting.period import Span
 from domain.reporting.report import Chart, Figure, Section, Table
 from domain.reporting.wording import describe_change, format_count, format_value
 
-_RATE = 100 * pl.col("errors").sum() / pl.col("requests").sum()
+_RATE = 100 * (pl.col("errors").sum() / pl.col("requests").sum())
 
 
 def compute_error_rate(data: ReportData, span: Span) -> Figure:

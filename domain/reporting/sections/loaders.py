@@ -10,7 +10,7 @@ from domain.reporting.report import Chart, Figure, Section, Table
 from domain.reporting.wording import describe_change, format_count, format_value
 
 _TOP = 10
-_SUCCESS = 100 * pl.col("numerator").sum() / pl.col("denominator").sum()
+_SUCCESS = 100 * (pl.col("numerator").sum() / pl.col("denominator").sum())
 
 
 def compute_loader_success(data: ReportData, span: Span) -> Figure:

@@ -21,7 +21,7 @@ def compute_sla(data: ReportData, period: Period) -> pl.DataFrame:
     )
     up, seen = pl.col("hours_up"), pl.col("hours_observed")
     due = period.hours - pl.col("excluded_hours")
-    uptime = pl.when(seen > 0).then(100 * up / seen)
+    uptime = pl.when(seen > 0).then(100 * (up / seen))
     return (
         within(data.services(), period)
         .group_by(pl.col("subject").alias("service"))
@@ -36,7 +36,7 @@ def compute_sla(data: ReportData, period: Period) -> pl.DataFrame:
             minutes_down=60 * (seen - up),
             minutes_allowed=60 * seen * (100 - pl.col("target_pct")) / 100,
             is_met=pl.col("uptime_pct") >= pl.col("target_pct"),
-            is_met_if_unseen_was_down=pl.when(due > 0).then(100 * up / due >= pl.col("target_pct")),
+            is_met_if_unseen_was_down=pl.when(due > 0).then(100 * (up / due) >= pl.col("target_pct")),
         )
         .sort([pl.col("uptime_pct") - pl.col("target_pct"), pl.col("service")], nulls_last=True)
     )

@@ -84,7 +84,9 @@ def test_a_service_with_an_endless_name_and_many_rows_fits_on_paper() -> None:
 
     names = [f"service-{'x' * 150}-{index}" for index in range(80)]
     availability = pl.concat([fake.availability(name, 23.0, 24.0) for name in names])
-    assert render_pdf(report_of(availability=availability))[1] >= 3
+    report = report_of(availability=availability)
+    assert render_pdf(report)[1] >= 3
+    assert "The first 40 of 80 rows" in render_html(report)
 
 
 def test_the_preview_for_dagster_has_one_row_per_headline() -> None:

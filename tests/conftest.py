@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import uuid
@@ -27,6 +28,8 @@ PROGRAMS = {
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("needs"):
         missing = [program for program in PROGRAMS[mark.args[0]] if shutil.which(program) is None]
+        if missing and os.environ.get("ETLMON_CI"):
+            pytest.fail(f"CI must have the Debian program {missing[0]} ({mark.args[0]})")
         if missing:
             pytest.skip(f"needs the Debian program {missing[0]} ({mark.args[0]})")
 

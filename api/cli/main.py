@@ -6,11 +6,10 @@ Exit codes: 0 done, 1 the command ran and the answer is bad, 2 wrong use, bad in
 
 from __future__ import annotations
 
+import difflib
 import sys
 from importlib import import_module
-
-import click
-import typer.main
+from importlib.metadata import version
 
 from domain.errors import EtlmonError
 
@@ -32,37 +31,45 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-class LazyGroup(click.Group):
-    """Looks commands up in COMMANDS and imports one only to run it."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        command = typer.main.get_command(import_module(COMMANDS[cmd_name][0]).app)
-        command.name = cmd_name
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+_EXAMPLES = ("etlmon up --demo", "etlmon status", 'etlmon query "SELECT * FROM capture_ledger LIMIT 5"')
 
 
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, epilog="etlmon COMMAND --help")
-@click.version_option(package_name="etlmon")
-def cli() -> None:
-    """ETL monitoring, analytics-first: capture, baselines, forecasts, anomalies, reports."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command; ends the process with its exit code.
 
-
-def main() -> None:
-    """Run the command line; an error of our tree ends with its reason and suggestion on stderr and exit code 2."""
+    An error of our tree is shown as type, reason and suggestion on stderr, with exit code 2.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given or given[0] in {"-h", "--help", "help"}:
+        print(_help())
+        sys.exit(0 if given else 2)
+    if given[0] == "--version":
+        print(f"etlmon {version('etlmon')}")
+        sys.exit(0)
+    if given[0] not in COMMANDS:
+        near = difflib.get_close_matches(given[0], COMMANDS, n=1)
+        hint = f"did you mean `etlmon {near[0]}`?" if near else "`etlmon --help` lists the commands"
+        sys.exit(_fail(f"no command {given[0]!r}: {hint}"))
+    command = import_module(COMMANDS[given[0]][0]).app
     try:
-        cli(standalone_mode=True)
+        command(args=given[1:], prog_name=f"etlmon {given[0]}")
     except EtlmonError as error:
-        click.echo(f"{error.error_type}: {error.reason}\n  → {error.suggestion}", err=True)
-        sys.exit(2)
+        sys.exit(_fail(f"{error.error_type}: {error.reason}\n  → {error.suggestion}"))
+    except BrokenPipeError:  # the reader of a pipe had enough
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _fail(text: str) -> int:
+    print(text, file=sys.stderr)
+    return 2
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    commands = "\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items())
+    examples = "\n".join(f"  {example}" for example in _EXAMPLES)
+    return (
+        "Usage: etlmon COMMAND [OPTIONS]\n\nETL monitoring, analytics-first: capture, baselines, forecasts, anomalies, reports.\n\n"
+        f"Commands:\n{commands}\n\nExamples:\n{examples}\n\n`etlmon COMMAND --help` explains one command."
+    )

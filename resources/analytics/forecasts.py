@@ -15,7 +15,7 @@ from resources.lake.connection import Lake
 
 HISTORY_DAYS = 30
 HORIZON_HOURS = 48
-_PROPHET_SERIES = 6
+_SLOW_MODEL_SERIES = 6
 _KEPT_FORECAST_DAYS = 14
 
 
@@ -49,11 +49,11 @@ def refresh_seasonality(lake: Lake, *, now: datetime) -> SeasonalityResult:
 def refresh_forecasts(lake: Lake, *, now: datetime) -> ForecastResult:
     """Forecast every series two days ahead; error and interval stay beside the forecast.
 
-    Prophet, which is slow, competes on the few series with a limit and the largest spread; all others have the fast models.
+    ETS, ARIMA and Prophet are slow: they compete on a few of the series with a limit; all others have the fast models.
     """
     points = read_hourly_points(lake, now=now)
     result = forecast_series(points, horizon=HORIZON_HOURS)
-    tried = _try_prophet(lake, points, result)
+    tried = _try_slow_models(lake, points, result)
     stamp = pl.lit(now).alias("computed_at")
     forecasts, scores = tried.forecasts.with_columns(stamp), tried.scores.with_columns(stamp)
 
@@ -69,9 +69,9 @@ def refresh_forecasts(lake: Lake, *, now: datetime) -> ForecastResult:
     return ForecastResult(forecasts, scores, tried.refused)
 
 
-def _try_prophet(lake: Lake, points: pl.DataFrame, fast: ForecastResult) -> ForecastResult:
+def _try_slow_models(lake: Lake, points: pl.DataFrame, fast: ForecastResult) -> ForecastResult:
     wanted = lake.query(
-        "SELECT series_id FROM series WHERE limit_value IS NOT NULL ORDER BY series_id LIMIT ?", [_PROPHET_SERIES]
+        "SELECT series_id FROM series WHERE limit_value IS NOT NULL ORDER BY series_id LIMIT ?", [_SLOW_MODEL_SERIES]
     )
     forecast_ids = fast.forecasts["series_id"].unique()
     ids = wanted["series_id"].filter(wanted["series_id"].is_in(forecast_ids.implode()))
@@ -82,7 +82,7 @@ def _try_prophet(lake: Lake, points: pl.DataFrame, fast: ForecastResult) -> Fore
     slow = forecast_series(
         points.filter(pl.col("series_id").is_in(ids.implode())),
         horizon=HORIZON_HOURS,
-        models=[*DEFAULT_MODELS, "prophet"],
+        models=[*DEFAULT_MODELS, "ets", "arima", "prophet"],
     )
     others = ~pl.col("series_id").is_in(slow.forecasts["series_id"].unique().implode())
     return ForecastResult(

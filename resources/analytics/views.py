@@ -107,22 +107,22 @@ def read_out_of_control(lake: Lake) -> pl.DataFrame:
 
 
 def read_forecast_picture(lake: Lake, *, now: datetime) -> pl.DataFrame:
-    """Three days of observations and the newest forecast of the best-forecast seasonal series: at, observed, forecast, …"""
+    """Three days of observations and the newest forecast of the best-forecast seasonal series: shown_at, observed, forecast, …"""
     return lake.query(
         """
-        WITH newest AS (SELECT max(computed_at) AS at FROM forecasts),
+        WITH newest AS (SELECT max(computed_at) AS newest_at FROM forecasts),
         chosen AS (
             SELECT series_id FROM forecast_scores JOIN seasonality USING (series_id)
-            WHERE is_chosen AND mase IS NOT NULL AND forecast_scores.computed_at = (SELECT at FROM newest)
+            WHERE is_chosen AND mase IS NOT NULL AND forecast_scores.computed_at = (SELECT newest_at FROM newest)
             ORDER BY strength DESC, series_id LIMIT 1)
-        SELECT h.hour_at AS at, h.mean AS observed, NULL::DOUBLE AS forecast, NULL::DOUBLE AS lower, NULL::DOUBLE AS upper,
+        SELECT h.hour_at AS shown_at, h.mean AS observed, NULL::DOUBLE AS forecast, NULL::DOUBLE AS lower, NULL::DOUBLE AS upper,
                s.metric_name || ' ' || s.labels::VARCHAR AS title
         FROM signals_hourly AS h JOIN chosen USING (series_id) JOIN series AS s USING (series_id) WHERE h.hour_at >= ?
         UNION ALL
         SELECT f.forecast_at, NULL, f.forecast, f.lower, f.upper, s.metric_name || ' ' || s.labels::VARCHAR
         FROM forecasts AS f JOIN chosen USING (series_id) JOIN series AS s USING (series_id)
-        WHERE f.computed_at = (SELECT at FROM newest)
-        ORDER BY at
+        WHERE f.computed_at = (SELECT newest_at FROM newest)
+        ORDER BY shown_at
         """,
         [now - 3 * _DAY],
     )

@@ -12,13 +12,18 @@ from resources.lake.connection import Lake
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """Windows expected and captured in a span; `worst` names the loaders with the most missing windows."""
+    """Windows expected and captured in a span; `by_loader` has loader_code, expected, captured, late, missing, last_reason."""
 
     expected: int
     captured: int
     late: int
     missing: int
-    worst: pl.DataFrame
+    by_loader: pl.DataFrame
+
+    @property
+    def worst(self) -> pl.DataFrame:
+        """Loaders with missing windows, worst first."""
+        return self.by_loader.filter(pl.col("missing") > 0)
 
     @property
     def captured_pct(self) -> float:
@@ -40,7 +45,7 @@ def read_completeness(lake: Lake, *, since: datetime, until: datetime) -> Comple
     )
     totals = by_loader.select("expected", "captured", "late", "missing").sum().row(0)
     expected, captured, late, missing = (int(value or 0) for value in totals)
-    return Completeness(expected, captured, late, missing, by_loader.filter(pl.col("missing") > 0))
+    return Completeness(expected, captured, late, missing, by_loader)
 
 
 def read_freshness(lake: Lake, *, now: datetime) -> pl.DataFrame:

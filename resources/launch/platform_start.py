@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 import time
@@ -22,6 +23,7 @@ from resources.json_logs import new_correlation_id
 from resources.launch.dagster_control import DagsterControl
 from resources.launch.display import Display
 from resources.launch.processes import Child, Processes
+from resources.launch.up_file import UpFile, remove_up_file, write_up_file
 from resources.platform import open_database, prepare_storage
 from resources.postgres.engine import make_engine
 from resources.postgres.loaders_repository import LoadersRepository
@@ -79,12 +81,23 @@ def run_platform(settings: Settings, display: Display, *, is_demo: bool, is_leav
         start = _Start(settings, url, display, processes, environment, is_demo)
         try:
             _start_all(start)
+            write_up_file(
+                settings.home,
+                UpFile(
+                    os.getpid(),
+                    f"http://{settings.api_host}:{settings.api_port}",
+                    _ui_address(settings),
+                    is_demo,
+                    utc_now(),
+                ),
+            )
             _print_addresses(start)
             _derive_history(start)
             if not is_leaving_when_ready:
                 _watch(start)
         finally:
             display.note("stopping …")
+            remove_up_file(settings.home)
             processes.stop()
 
 

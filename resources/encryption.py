@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from domain.errors import ConfigurationError, StorageError
+from resources.secret_files import load_secret_file
 
 _NONCE = 12
 _KEY_ID = 8
@@ -56,16 +55,7 @@ def load_cipher(home: Path) -> Cipher:
         ConfigurationError: the key file is damaged.
     """
     path = home / "secrets" / "encryption.key"
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        staging = path.with_suffix(f".{os.getpid()}")
-        descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as handle:
-            handle.write(secrets.token_bytes(_KEY_ID + 32))
-        with contextlib.suppress(FileExistsError):  # the first process wins, the others read its key
-            os.link(staging, path)
-        staging.unlink()
-    key = path.read_bytes()
+    key = load_secret_file(home, path.name, secrets.token_bytes(_KEY_ID + 32))
     if len(key) != _KEY_ID + 32:
         raise ConfigurationError(f"{path} is damaged", suggestion="restore it from a backup", file=str(path))
     return Cipher(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from resources.lake.connection import Lake, open_lake
@@ -33,7 +33,12 @@ def prepare_storage(settings: Settings, url: DatabaseUrl) -> None:
 
 
 @contextmanager
-def open_platform(settings: Settings, *, is_read_only: bool = False) -> Iterator[tuple[DatabaseUrl, Lake]]:
-    """Database and lake, closed in reverse order."""
-    with open_database(settings) as url, open_lake(settings, url, is_read_only=is_read_only) as lake:
-        yield url, lake
+def open_platform(
+    settings: Settings, *, is_read_only: bool = False, prepare: Callable[[Settings, DatabaseUrl], None] | None = None
+) -> Iterator[tuple[DatabaseUrl, Lake]]:
+    """Database and lake, closed in reverse order; `prepare` runs between the two (`prepare_storage` migrates)."""
+    with open_database(settings) as url:
+        if prepare:
+            prepare(settings, url)
+        with open_lake(settings, url, is_read_only=is_read_only) as lake:
+            yield url, lake

@@ -70,6 +70,6 @@ def _help() -> str:
     commands = "\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items())
     examples = "\n".join(f"  {example}" for example in _EXAMPLES)
     return (
-        "Usage: etlmon COMMAND [OPTIONS]\n\nETL monitoring, analytics-first: capture, baselines, forecasts, anomalies, reports.\n\n"
+        "Usage: etlmon COMMAND [OPTIONS]\n\nETL monitoring: capture, baselines, forecasts, anomalies, reports.\n\n"
         f"Commands:\n{commands}\n\nExamples:\n{examples}\n\n`etlmon COMMAND --help` explains one command."
     )

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TextIO, TypeVar
 
 import duckdb
 import polars as pl
@@ -111,6 +111,19 @@ class Lake:
         assert isinstance(frame, pl.DataFrame)
         return frame
 
+    def relation(self, sql: str) -> Answered:
+        """A SELECT of a user's hand, to be shown or written.
+
+        Raises:
+            InputDataError: DuckDB's words about the statement.
+        """
+        try:
+            return Answered(self._connection.sql(sql))
+        except duckdb.Error as error:
+            raise InputDataError(
+                " ".join(str(error).split())[:500], suggestion="`SHOW TABLES` lists what there is"
+            ) from error
+
     def execute(self, sql: str, parameters: list[Any] | dict[str, Any] | None = None) -> None:
         """A statement without rows to read."""
         try:
@@ -181,6 +194,40 @@ class Lake:
         with connection:
             connection.execute("SELECT pg_advisory_lock(%s)", [key])
             yield
+
+
+class Answered:
+    """The rows of a user's SELECT."""
+
+    def __init__(self, relation: duckdb.DuckDBPyRelation) -> None:
+        self._relation = relation
+
+    def show_text(self, limit: int) -> str:
+        """A box drawn around the first rows."""
+        text = self._relation.limit(limit).execute()
+        return str(text)
+
+    def write(self, form: str, path: str | None, stream: TextIO) -> None:
+        """All rows as csv, json (one array) or parquet, to a file or a stream.
+
+        Raises:
+            InputDataError: a value cannot be computed (a cast in the statement fails half way).
+        """
+        try:
+            if path is not None:
+                options = {
+                    "csv": "FORMAT csv, HEADER",
+                    "json": "FORMAT json, ARRAY true",
+                    "parquet": "FORMAT parquet",
+                    "table": "FORMAT csv",
+                }
+                self._relation.query("answer", f"COPY answer TO {_quote(path)} ({options[form]})")
+            elif form == "csv":
+                pl.from_arrow(self._relation.to_arrow_table()).write_csv(stream)  # type: ignore[union-attr]
+            else:
+                stream.write(pl.from_arrow(self._relation.to_arrow_table()).write_json())  # type: ignore[union-attr]
+        except duckdb.Error as error:
+            raise InputDataError(" ".join(str(error).split())[:500], suggestion="check the statement") from error
 
 
 def open_lake(settings: Settings, url: DatabaseUrl, *, is_read_only: bool = False) -> Lake:

@@ -65,21 +65,29 @@ ALTER TABLE control_charts SET PARTITIONED BY (year(captured_at), month(captured
 CREATE TABLE seasonality (
     series_id BIGINT, period_s DOUBLE, period_steps DOUBLE, strength DOUBLE, rank INTEGER, computed_at TIMESTAMPTZ);
 
+CREATE TABLE peak_periods (
+    series_id BIGINT, cycle VARCHAR, weekday TINYINT, hour TINYINT, peak_mean DOUBLE, mean DOUBLE, peak_ratio DOUBLE,
+    observations UINTEGER, computed_at TIMESTAMPTZ);
+
 CREATE TABLE forecasts (
     series_id BIGINT, computed_at TIMESTAMPTZ, model VARCHAR, step INTEGER, forecast_at TIMESTAMPTZ, forecast DOUBLE,
     lower DOUBLE, upper DOUBLE);
 CREATE TABLE forecast_scores (
-    series_id BIGINT, model VARCHAR, mase DOUBLE, smape DOUBLE, coverage DOUBLE, origins INTEGER, is_chosen BOOLEAN,
+    series_id BIGINT, model VARCHAR, mase DOUBLE, smape DOUBLE, coverage DOUBLE, origins INTEGER, weight DOUBLE, is_chosen BOOLEAN,
     computed_at TIMESTAMPTZ);
+
+CREATE TABLE forecast_refusals (series_id BIGINT, reason VARCHAR, computed_at TIMESTAMPTZ);
 
 CREATE TABLE capacity (
     series_id BIGINT, computed_at TIMESTAMPTZ, current DOUBLE, limit_value DOUBLE, reaches_at TIMESTAMPTZ, lower TIMESTAMPTZ,
-    upper TIMESTAMPTZ, growth_per_day DOUBLE, probability DOUBLE, recommendation VARCHAR, recommend_at TIMESTAMPTZ);
+    upper TIMESTAMPTZ, growth_per_day DOUBLE, probability DOUBLE, recommendation VARCHAR, capacity_factor DOUBLE,
+    recommend_at TIMESTAMPTZ);
+CREATE TABLE capacity_refusals (series_id BIGINT, reason VARCHAR, computed_at TIMESTAMPTZ);
 
 CREATE TABLE log_templates (
     template_id VARCHAR, template VARCHAR, name VARCHAR, lines BIGINT, first_seen_at TIMESTAMPTZ, last_seen_at TIMESTAMPTZ);
 CREATE TABLE log_template_counts (
-    template_id VARCHAR, window_start TIMESTAMPTZ, service VARCHAR, level VARCHAR, lines BIGINT);
+    template_id VARCHAR, window_start TIMESTAMPTZ, service VARCHAR, lines BIGINT);
 CREATE TABLE log_pattern_findings (
     template_id VARCHAR, window_start TIMESTAMPTZ, service VARCHAR, kind VARCHAR, lines BIGINT, expected DOUBLE, score DOUBLE,
     reason VARCHAR, detected_at TIMESTAMPTZ);

@@ -6,7 +6,9 @@ the points from the lake and writes the rows back.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -60,7 +62,9 @@ def compute_baselines(
     key += _POSITION_OF_HOUR[hours]
     values = used["metric_value"].to_numpy()[np.argsort(key, kind="stable")]
     offsets = np.concatenate([[0], np.cumsum(np.bincount(key, minlength=series_ids.size * HOURS_PER_WEEK))])
-    levels = [_level_frame(level, series_ids, values=values, offsets=offsets) for level in BaselineLevel]
+    make_level = partial(_level_frame, series_ids=series_ids, values=values, offsets=offsets)
+    with ThreadPoolExecutor(len(BaselineLevel)) as pool:  # sorting releases the interpreter lock
+        levels = list(pool.map(make_level, BaselineLevel))
     frame = pl.concat(levels).with_columns(computed_at=pl.lit(end).cast(BASELINE_SCHEMA["computed_at"]))
     has_overall = pl.col("series_id").is_in(levels[-1]["series_id"].implode())
     return frame.filter(has_overall).sort("series_id", "level", "bucket").select(list(BASELINE_SCHEMA))
@@ -81,7 +85,7 @@ def _rank_series(series_id: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArr
 
 
 def _level_frame(
-    level: BaselineLevel, series_ids: NDArray[np.int64], *, values: NDArray[np.float64], offsets: NDArray[np.int64]
+    level: BaselineLevel, *, series_ids: NDArray[np.int64], values: NDArray[np.float64], offsets: NDArray[np.int64]
 ) -> pl.DataFrame:
     merged = _GROUPS_PER_BUCKET[level]
     found = compute_group_statistics(values, offsets[::merged], min_points=MIN_POINTS[level])

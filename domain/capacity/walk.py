@@ -1,8 +1,8 @@
 """A walk with drift and noise, fitted to many gauges at once: which part of a change stays, and which is gone tomorrow.
 
 Formula (exponential smoothing as ARIMA(0,1,1)): y(t) - y(t-1) = μ + e(t) - θ e(t-1). θ = 0 is a random walk, θ near 1 is noise
-around a line; θ comes from the first autocorrelation r of the changes, r = -θ / (1 + θ²). The drift μ is the mean change
-for a walk and the median slope for a line, weighted by θ. Reference: Muth, JASA 55(290), 1960.
+around a line; θ is the one of THETAS with the least squared shocks, if clearly better than 0 (likelihood ratio). The drift
+μ is the mean change for a walk and the median slope for a line, weighted by θ. Reference: Muth, JASA 55(290), 1960.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 from domain.capacity.growth import compute_slope
 from domain.seasonality.regular_grid import Floats
 
-MAX_THETA = 0.98
-#: A negative autocorrelation closer to 0 than this many standard errors (1/√n) counts as none.
-CLEAR_SIGMA = 1.64
+THETAS = (0.0, 0.2, 0.4, 0.6, 0.75, 0.85, 0.93, 0.98)
+#: Twice the log likelihood ratio that θ > 0 has to gain: the 5 % point of χ² with one degree of freedom.
+LIKELIHOOD_GAIN = 3.84
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +41,21 @@ class Walk:
 def fit_walk(values: Floats) -> Walk:
     """Fit (n, L) histories without NaN, L at least 3."""
     changes = np.diff(values, axis=1)
-    mean = changes.mean(axis=1)
-    centred = changes - mean[:, None]
-    power = (centred**2).sum(axis=1)
-    correlation = (centred[:, 1:] * centred[:, :-1]).sum(axis=1) / np.where(power > 0, power, 1.0)
-    is_clear = correlation < -CLEAR_SIGMA / np.sqrt(changes.shape[1])
-    theta = np.where(is_clear, _solve_theta(correlation), 0.0)
-    drift = (1 - theta) * mean + theta * compute_slope(values)
-    shocks = np.empty_like(centred)
-    carried = np.zeros(len(values))
-    for column in range(changes.shape[1]):
-        carried = changes[:, column] - drift + theta * carried
-        shocks[:, column] = carried
+    mean, slope = changes.mean(axis=1), compute_slope(values)
+    power = np.stack([(_compute_shocks(changes, mean, slope, theta)[0] ** 2).sum(axis=1) for theta in THETAS])
+    best = power.argmin(axis=0)
+    least = np.take_along_axis(power, best[None, :], axis=0)[0]
+    is_clear = least * np.exp(LIKELIHOOD_GAIN / changes.shape[1]) < power[0]
+    theta = np.where(is_clear, np.array(THETAS)[best], 0.0)
+    shocks, drift = _compute_shocks(changes, mean, slope, theta)
     error = (1 - theta) * shocks.std(axis=1) / np.sqrt(changes.shape[1])
-    return Walk(theta, drift, error, shocks - shocks.mean(axis=1, keepdims=True), -theta * carried)
+    return Walk(theta, drift, error, shocks - shocks.mean(axis=1, keepdims=True), -theta * shocks[:, -1])
 
 
-def _solve_theta(correlation: Floats) -> Floats:
-    """θ in [0, MAX_THETA] for a negative first autocorrelation."""
-    bounded = np.clip(correlation, -0.5, -1e-6)
-    return np.asarray(np.clip((np.sqrt(1 - 4 * bounded**2) - 1) / (2 * bounded), 0.0, MAX_THETA))
+def _compute_shocks(changes: Floats, mean: Floats, slope: Floats, theta: Floats | float) -> tuple[Floats, Floats]:
+    """(n, L - 1) shocks e(t) = change - drift + θ e(t-1), and the (n,) drift, for a given θ."""
+    drift = (1 - theta) * mean + theta * slope
+    shocks = changes - drift[:, None]
+    for column in range(1, changes.shape[1]):
+        shocks[:, column] += theta * shocks[:, column - 1]
+    return shocks, np.asarray(drift)

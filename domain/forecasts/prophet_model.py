@@ -34,6 +34,14 @@ class ProphetModel:
         return answer
 
 
+def _silence() -> None:
+    """cmdstanpy reports every fit, and sets its level anew as long as its logger has no handler."""
+    for name in ("cmdstanpy", "prophet"):
+        logger = logging.getLogger(name)
+        logger.disabled = True
+        logger.setLevel(logging.CRITICAL)
+
+
 def _fit_one(history: Floats, panel: Panel, horizon: int) -> Floats:
     import warnings
 
@@ -47,9 +55,7 @@ def _fit_one(history: Floats, panel: Panel, horizon: int) -> Floats:
         model = Prophet(
             daily_seasonality=False, weekly_seasonality=False, yearly_seasonality=False, uncertainty_samples=0
         )
-        # Only now: loading the backend sets these levels itself.
-        for name in ("cmdstanpy", "prophet"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
+        _silence()
         for period in panel.periods:
             days = period * panel.step_s / 86_400
             model.add_seasonality(f"every_{period}", period=days, fourier_order=min(10, max(period // 2 - 1, 1)))

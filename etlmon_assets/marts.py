@@ -24,7 +24,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtC
 from etlmon_assets import keys
 from resources.dagster_bindings import PlatformResource
 from resources.lake.connection import Lake
-from resources.lake.dbt_environment import dbt_environment, dbt_executable, ensure_manifest, project_folder
+from resources.lake.dbt_environment import dbt_environment, dbt_executable, ensure_manifest, project_folder, run_folder
 
 PREFIX = "marts"
 _PREVIEW_ROWS = 8
@@ -76,13 +76,17 @@ def _process_environment(values: Mapping[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
+def _cell(value: object) -> str:
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
 def _describe(lake: Lake, model: str) -> dict[str, Any]:
     """Rows and a preview of a mart for the asset page."""
     relation = f"{PREFIX}.{model}"
     rows = lake.query(f"SELECT count(*) AS n FROM {relation}")["n"][0]
     preview = lake.query(f"SELECT * FROM {relation} LIMIT {_PREVIEW_ROWS}")
     head = "|" + "|".join(preview.columns) + "|\n|" + "---|" * preview.width + "\n"
-    body = "\n".join("|" + "|".join("" if cell is None else str(cell) for cell in row) + "|" for row in preview.rows())
+    body = "\n".join("|" + "|".join(_cell(value) for value in row) + "|" for row in preview.rows())
     return {"dagster/row_count": int(rows), "preview": MetadataValue.md(head + body)}
 
 
@@ -97,9 +101,12 @@ def build_marts_assets() -> AssetsDefinition:
     )
     def marts(context: AssetExecutionContext, platform: PlatformResource) -> Iterator[Any]:
         settings = platform.settings()
-        with platform.open(is_read_only=True) as (url, lake), _process_environment(dbt_environment(settings, url)):
+        with (
+            platform.open(is_read_only=True) as (url, lake),
+            run_folder(settings) as target,
+            _process_environment(dbt_environment(settings, url, target=target)),
+        ):
             dbt = DbtCliResource(project_dir=str(project_folder()), dbt_executable=dbt_executable())
-            target = settings.home / "dbt" / f"run-{context.run_id[:8]}"
             for event in dbt.cli(["build"], context=context, target_path=target).stream():
                 if isinstance(event, Output) and event.output_name.startswith(PREFIX):
                     name = event.output_name.removeprefix(f"{PREFIX}__")

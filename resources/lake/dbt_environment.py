@@ -12,12 +12,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from domain.errors import ConfigurationError, StorageError
 from resources.postgres.url import LAKE_SCHEMA, DatabaseUrl
 from resources.settings import Settings
 
+_PARSED = "partial_parse.msgpack"
 _SOURCES = (".sql", ".yml", ".yaml", ".csv")
 
 
@@ -64,16 +67,32 @@ def lake_variables(settings: Settings, url: DatabaseUrl) -> dict[str, str]:
     }
 
 
-def dbt_environment(settings: Settings, url: DatabaseUrl, *, target: Path | None = None) -> dict[str, str]:
+def dbt_environment(settings: Settings, url: DatabaseUrl, *, target: Path) -> dict[str, str]:
     """The full environment of a dbt process on this lake; `target` is where it writes its artefacts."""
-    folder = target or settings.home / "dbt"
-    folder.mkdir(parents=True, exist_ok=True)
     return {
         **base_environment(),
         **lake_variables(settings, url),
-        "DBT_TARGET_PATH": str(folder),
-        "DBT_LOG_PATH": str(folder),
+        "DBT_TARGET_PATH": str(target),
+        "DBT_LOG_PATH": str(target),
     }
+
+
+@contextmanager
+def run_folder(settings: Settings) -> Iterator[Path]:
+    """A target folder for one run of dbt, gone afterwards. What dbt remembers of the parsed project is handed on from run
+    to run, so that only the first of a home parses it from nothing.
+    """
+    kept = settings.home / "dbt" / _PARSED
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=kept.parent, prefix="run-"))
+    try:
+        if kept.exists():
+            shutil.copyfile(kept, folder / _PARSED)
+        yield folder
+        if (folder / _PARSED).exists():
+            (folder / _PARSED).replace(kept)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def compute_project_hash(folder: Path) -> str:
@@ -178,4 +197,5 @@ def build_marts(settings: Settings, url: DatabaseUrl) -> str:
     Raises:
         StorageError: a model or one of its tests failed.
     """
-    return run_dbt(["build"], dbt_environment(settings, url))
+    with run_folder(settings) as target:
+        return run_dbt(["build"], dbt_environment(settings, url, target=target))

@@ -45,6 +45,7 @@ def compose_comparison(data: ReportData, span: Span) -> Section:
     before = _values(data, span.previous).select("metric", "subject", previous="value", previous_days="days")
     both = _values(data, span.current).join(before, on=["metric", "subject"], how="left").sort(["place", "subject"])
     worse_rows: list[list[str | Verdict]] = []
+    better_rows: list[list[str | Verdict]] = []
     rows: list[list[str | Verdict]] = []
     known = 0
     for row in both.iter_rows(named=True):
@@ -61,7 +62,7 @@ def compose_comparison(data: ReportData, span: Span) -> Section:
         known += figure.previous is not None
         judgement = {True: "better", False: "worse", None: "–"}[better]
         days = f"{row['days']} / {row['previous_days'] or 0}"
-        (worse_rows if better is False else rows).append(
+        {True: better_rows, False: worse_rows, None: rows}[better].append(
             [
                 row["metric"],
                 row["subject"],
@@ -90,7 +91,7 @@ def compose_comparison(data: ReportData, span: Span) -> Section:
                     "Judgement",
                     "Days observed (now / before)",
                 ],
-                [*worse_rows, *rows],
+                [*worse_rows, *better_rows, *rows],
                 numeric=frozenset({2, 3, 6}),
                 empty="Nothing was captured in this month.",
             )

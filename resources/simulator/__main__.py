@@ -1,6 +1,7 @@
 """`python -m resources.simulator --home DIR`: the synthetic estate as one process with its log store as a child.
 
-Prints one line of JSON with its addresses when it answers; ends cleanly on SIGTERM, SIGINT or, with --watch-stdin,
+Prints one line of JSON with its addresses when it answers; writes them to HOME/simulator/endpoint.json once the history
+of log lines and runs is complete. Ends cleanly on SIGTERM, SIGINT or, with --watch-stdin,
 when its standard input closes. Listens on 127.0.0.1 only.
 """
 
@@ -26,6 +27,7 @@ from resources.simulator.feeds import Feeds
 from resources.simulator.log_feed import LogFeed
 from resources.simulator.log_lines import LogBook, load_log_messages
 from resources.simulator.log_store import LogStore
+from resources.simulator.ports import Ports, is_free, load_ports, open_listener, save_ports
 from resources.simulator.process_log import write_log
 from resources.simulator.prometheus_api import PrometheusApi
 from resources.simulator.run_feed import RunFeed
@@ -47,8 +49,12 @@ def main() -> int:
 def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m resources.simulator", description=__doc__)
     parser.add_argument("--home", type=Path, required=True, help="folder of the platform's state")
-    parser.add_argument("--port", type=int, default=0, help="port of the Prometheus and control API; 0: a free one")
-    parser.add_argument("--elasticsearch-port", type=int, default=0, help="port of the log store; 0: a free one")
+    parser.add_argument(
+        "--port", type=int, default=0, help="port of the Prometheus API; 0: the last one, or a free one"
+    )
+    parser.add_argument(
+        "--elasticsearch-port", type=int, default=0, help="port of the log store; 0: the last one, or a free one"
+    )
     parser.add_argument("--sql-url", help="SQLAlchemy URL for etl_runs; unset: SQLite in the home")
     parser.add_argument("--seed", type=int, default=7, help="of a new estate; an existing one keeps its own")
     parser.add_argument("--history-days", type=float, default=30.0, help="of a new estate")
@@ -62,21 +68,29 @@ def _now_s() -> float:
 
 
 def _serve(options: argparse.Namespace, stop: threading.Event) -> int:
-    listener = socket.create_server(("127.0.0.1", options.port))
     home = options.home.expanduser().resolve()
+    last = load_ports(home / "simulator" / "ports.json")
+    listener = open_listener(options.port, last=last.http)
     estate = open_estate(home, now_ms=_now_ms(), seed=options.seed, history_days=options.history_days)
-    store = None if options.no_logs else LogStore(port=options.elasticsearch_port)
+    store = None if options.no_logs else LogStore(port=_choose_store_port(options, last))
     try:
         sql_url = options.sql_url or f"sqlite:///{estate.folder / 'etl_runs.db'}"
         feeds = _build_feeds(estate, store, sql_url, keep_days=options.history_days)
         urls = {"prometheus_url": f"http://127.0.0.1:{listener.getsockname()[1]}", "sql_url": sql_url}
         if store is not None:
             urls["elasticsearch_url"] = store.url
+        save_ports(estate.folder / "ports.json", Ports(listener.getsockname()[1], store.port if store else 0))
         _run_server(estate, feeds, urls, listener, stop, watch_stdin=options.watch_stdin)
     finally:
         if store is not None:
             store.close()
     return 0
+
+
+def _choose_store_port(options: argparse.Namespace, last: Ports) -> int:
+    if options.elasticsearch_port:
+        return int(options.elasticsearch_port)
+    return last.elasticsearch if last.elasticsearch and is_free(last.elasticsearch) else 0
 
 
 def _now_ms() -> int:
@@ -108,15 +122,15 @@ def _run_server(
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="http")
     thread.start()
-    feeds.start()
+    feeds.start(lambda: _write_endpoint(estate, urls))
     if watch_stdin:
         threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
-    _announce(estate, urls)
+    _announce(urls)
     while not stop.wait(1.0) and thread.is_alive():
         pass
-    estate.endpoint_path.unlink(missing_ok=True)
     server.should_exit = True
     feeds.stop()
+    estate.endpoint_path.unlink(missing_ok=True)
     thread.join(10)
     write_log("simulator stopped")
 
@@ -127,10 +141,14 @@ def _stop_at_end_of_input(stop: threading.Event) -> None:
     stop.set()
 
 
-def _announce(estate: Estate, urls: dict[str, str]) -> None:
+def _write_endpoint(estate: Estate, urls: dict[str, str]) -> None:
+    """Only now may statistics be captured: whoever captured earlier would find days without log lines."""
     draft = estate.endpoint_path.with_suffix(".draft")
     draft.write_bytes(orjson.dumps({"pid": os.getpid(), **urls}))
     draft.replace(estate.endpoint_path)
+
+
+def _announce(urls: dict[str, str]) -> None:
     sys.stdout.buffer.write(orjson.dumps({**urls, "ready": True}) + b"\n")
     sys.stdout.buffer.flush()
     write_log("simulator ready", **urls)

@@ -26,7 +26,7 @@ class ControlClient:
         self.via = (
             f"the simulator at {self._url}"
             if self._url
-            else f"{home / 'simulator' / 'faults.jsonl'} (it is not running)"
+            else f"{home / 'simulator' / 'faults.jsonl'} (the simulator is not running or still starts; it reads the file)"
         )
 
     def list_faults(self) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The estate of one home: what it is made of, since when it exists, which faults it had. Opened by the simulator process.
 
-`HOME/simulator/` holds estate.json (seed and origin, written once), faults.jsonl (ground truth), etl_runs.db and, while
-the simulator runs, endpoint.json (where it listens).
+`HOME/simulator/` holds estate.json (seed and origin, written once), faults.jsonl (ground truth), etl_runs.db,
+ports.json and, while the simulator runs and its history is complete, endpoint.json (where it listens).
 """
 
 from __future__ import annotations

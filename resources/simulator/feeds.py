@@ -33,9 +33,11 @@ class Feeds:
         self.is_history_complete = False
         self.progress = 0.0
         self.last_error = ""
+        self._on_history: Callable[[], None] = lambda: None
 
-    def start(self) -> None:
-        """Begin feeding in the background."""
+    def start(self, on_history: Callable[[], None]) -> None:
+        """Begin feeding in the background; `on_history` is called once history is complete."""
+        self._on_history = on_history
         self._thread.start()
 
     def stop(self) -> None:
@@ -69,6 +71,7 @@ class Feeds:
                 continue
             if not self.is_history_complete and not self.last_error:
                 self.is_history_complete = True
+                self._on_history()
                 write_log("history fed", duration_s=round(time.monotonic() - began, 1), **self.status())
             self._stop.wait(TICK_S)
 

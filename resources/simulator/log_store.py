@@ -35,6 +35,7 @@ class LogStore:
                 suggestion="choose another --elasticsearch-port, or reinstall the package osmem-server",
             )
         self.url = str(orjson.loads(line)["url"]).rstrip("/")
+        self.port = int(self.url.rsplit(":", 1)[1])
         self.pid = self._process.pid
 
     def close(self) -> None:

@@ -86,6 +86,7 @@ def test_metrics_logs_and_runs_answer_to_their_own_clients(simulator: Simulator)
 
 @pytest.mark.requirement("A18")
 def test_a_fault_asked_for_shows_in_metrics_and_logs_and_stops(simulator: Simulator, home: Path) -> None:
+    wait_for((home / "simulator" / "endpoint.json").exists)
     client = ControlClient(home)
     assert "simulator at" in client.via
     url = simulator.urls["prometheus_url"]
@@ -112,6 +113,7 @@ def test_a_second_start_continues_the_same_history_without_duplicates(simulator:
     assert simulator.end() == 0
     again = Simulator(home)
     try:
+        assert again.urls == simulator.urls, "loaders know these addresses"
         wait_for(lambda: again.status()["is_history_complete"])
         assert httpx.get(f"{again.urls['prometheus_url']}/api/v1/query", params=query, timeout=30).content == first
         assert again.status()["log_documents"] == pytest.approx(documents, abs=25)
@@ -126,6 +128,7 @@ def test_a_second_start_continues_the_same_history_without_duplicates(simulator:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left_behind_however_it_ends(simulator: Simulator, home: Path, number: int) -> None:
+    wait_for((home / "simulator" / "endpoint.json").exists)
     children = children_of(simulator)
     assert any("osmem" in child.name() for child in children)
     code = simulator.end(number)

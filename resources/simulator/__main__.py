@@ -27,6 +27,7 @@ from resources.simulator.feeds import Feeds
 from resources.simulator.log_feed import LogFeed
 from resources.simulator.log_lines import LogBook, load_log_messages
 from resources.simulator.log_store import LogStore
+from resources.simulator.memory import limit_allocator
 from resources.simulator.ports import Ports, is_free, load_ports, open_listener, save_ports
 from resources.simulator.process_log import write_log
 from resources.simulator.prometheus_api import PrometheusApi
@@ -36,6 +37,7 @@ from resources.simulator.run_feed import RunFeed
 def main() -> int:
     """Run until told to stop; 0 after a clean end."""
     options = _parse_options()
+    limit_allocator()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -5,16 +5,17 @@ Parameters, limits, errors and answers are those of Prometheus 2.42. Only this m
 
 from __future__ import annotations
 
+import asyncio
 import gzip
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
 import numpy as np
 import promql_parser as syntax
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -46,7 +47,7 @@ class PrometheusApi:
     def __init__(self, store: SampleStore, now_ms: Callable[[], int], *, concurrency: int = 2) -> None:
         self._store, self._now_ms = store, now_ms
         self._memo = Memo()
-        self._turn = threading.BoundedSemaphore(concurrency)
+        self._workers = ThreadPoolExecutor(concurrency, thread_name_prefix="promql")
 
     def routes(self) -> list[Route]:
         """All routes, GET and POST where Prometheus takes both."""
@@ -66,8 +67,7 @@ class PrometheusApi:
     def _endpoint(self, answer: Callable[[Parameters], bytes]) -> Callable[[Request], Any]:
         def guarded(parameters: Parameters) -> tuple[int, bytes]:
             try:
-                with self._turn:
-                    return 200, answer(parameters)
+                return 200, answer(parameters)
             except PromqlError as error:
                 return error.status, answer_format.format_error(error.error_type, str(error))
 
@@ -77,8 +77,10 @@ class PrometheusApi:
                 for name, values in parse_qs((await request.body()).decode(), keep_blank_values=True).items():
                     parameters[name] = values + parameters.get(name, [])
             parameters.update({f"path.{name}": [value] for name, value in request.path_params.items()})
-            status, body = await run_in_threadpool(guarded, parameters)
-            return _respond(request, status, body)
+            encoding = request.headers.get("accept-encoding", "")
+            work = partial(_answer_encoded, guarded, parameters, encoding)
+            status, body, headers = await asyncio.get_running_loop().run_in_executor(self._workers, work)
+            return Response(body, status_code=status, headers=headers)
 
         return endpoint
 
@@ -150,12 +152,16 @@ def _selector(text: str) -> Any:
     return tree
 
 
-def _respond(request: Request, status: int, body: bytes) -> Response:
+def _answer_encoded(
+    answer: Callable[[Parameters], tuple[int, bytes]], parameters: Parameters, encoding: str
+) -> tuple[int, bytes, dict[str, str]]:
+    """Status, body and headers; compressed only for those who ask."""
+    status, body = answer(parameters)
     headers = {"Content-Type": "application/json"}
-    if "gzip" in request.headers.get("accept-encoding", "") and len(body) >= GZIP_FROM_BYTES:
+    if "gzip" in encoding and len(body) >= GZIP_FROM_BYTES:
         body = gzip.compress(body, compresslevel=1)
         headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-    return Response(body, status_code=status, headers=headers)
+    return status, body, headers
 
 
 def _text(parameters: Parameters, name: str) -> str:

@@ -12,9 +12,7 @@ from domain.loaders.definition import Connection, LoaderDefinition
 class StatisticsSource(Protocol):
     """Somewhere statistics can be asked for."""
 
-    def fetch(
-        self, loader: LoaderDefinition, connection: Connection, *, start: datetime, end: datetime
-    ) -> Answer:
+    def fetch(self, loader: LoaderDefinition, connection: Connection, *, start: datetime, end: datetime) -> Answer:
         """All queries of the loader over [start, end), chunked and paged as the source needs.
 
         Raises:

@@ -56,12 +56,12 @@ def line_plot(
     at = frame[x].to_list()
     if band:
         axes.fill_between(
-            at, frame[band[0]].to_list(), frame[band[1]].to_list(), color="#3b82f6", alpha=0.15, linewidth=0
+            at, _floats(frame, band[0]), _floats(frame, band[1]), color="#3b82f6", alpha=0.15, linewidth=0
         )
     for name, color in zip(lines, ("#1d4ed8", "#64748b", "#0f766e", "#b45309"), strict=False):
-        axes.plot(at, frame[name].to_list(), label=name.replace("_", " "), color=color, linewidth=1.2)
+        axes.plot(at, _floats(frame, name), label=name.replace("_", " "), color=color, linewidth=1.2)
     if points:
-        axes.scatter(at, frame[points].to_list(), color="#dc2626", s=14, zorder=3, label=points.replace("_", " "))
+        axes.scatter(at, _floats(frame, points), color="#dc2626", s=14, zorder=3, label=points.replace("_", " "))
     axes.set_title(title, fontsize=10, loc="left")
     axes.set_ylabel(unit)
     axes.spines[["top", "right"]].set_visible(False)
@@ -72,6 +72,10 @@ def line_plot(
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()})")
+
+
+def _floats(frame: pl.DataFrame, column: str) -> list[float]:
+    return frame[column].cast(pl.Float64).fill_null(float("nan")).to_list()
 
 
 def check(

@@ -16,6 +16,10 @@ from domain.forecasts.panel import Panel
 from domain.seasonality.regular_grid import Bools, Floats, Ints
 
 RIDGE = 1e-3
+#: Standardised values are held within this: a series that has come to rest has a tiny spread and an enormous past.
+MAX_SCORE = 1e3
+#: Relative to the largest diagonal element, keeps the normal equations solvable in double precision.
+JITTER = 1e-12
 #: A fit needs this many observed targets per coefficient.
 MIN_TARGETS_PER_COEFFICIENT = 2
 #: Newest targets that enter a fit: more history than this changes little and costs time.
@@ -67,7 +71,7 @@ class Autoregression:
         series = np.where(usable[:, None], series, np.nan)
         steps = _difference(series, difference)
         mean, spread = _compute_scale(steps, span, keep_mean=difference == 0)
-        z = (steps - mean) / spread
+        z = np.clip((steps - mean) / spread, -MAX_SCORE, MAX_SCORE)
         coefficients, enough = _fit(z, observed, lags)
         path = _iterate(z, coefficients, lags, horizon) * spread + mean
         path = _hold_in_range(_undo_difference(series, path, difference), series, span, horizon)
@@ -106,6 +110,7 @@ def _fit(z: Floats, observed: Bools, lags: Ints) -> tuple[Floats, Bools]:
     penalty = np.append(np.full(len(lags), RIDGE), RIDGE * 1e-3)
     diagonal = np.arange(len(lags) + 1)
     gram[:, diagonal, diagonal] += penalty * count[:, None] + 1e-9
+    gram[:, diagonal, diagonal] += JITTER * gram[:, diagonal, diagonal].max(axis=1, keepdims=True)
     return np.linalg.solve(gram, moment)[..., 0], count >= MIN_TARGETS_PER_COEFFICIENT * len(lags)
 
 

@@ -27,12 +27,12 @@ class BaselineResult:
     excluded_periods: int
 
 
-def refresh_baselines(lake: Lake, *, now: datetime) -> BaselineResult:
+def refresh_baselines(lake: Lake, *, now: datetime, history_days: int = _HISTORY_DAYS) -> BaselineResult:
     """Compute the sets that are missing: nothing when the newest is there already.
 
-    Signals that arrive late for an old window do not change its baselines; the next set sees them.
+    `history_days` is how many midnights before now are looked at; 0 means the newest set alone. Signals that arrive late for an old window do not change its baselines; the next set sees them.
     """
-    due = _missing_instants(lake, now)
+    due = _missing_instants(lake, now, history_days)
     excluded = read_excluded(lake)
     rows, series = 0, 0
     for as_of in due:
@@ -55,13 +55,13 @@ def _replace_set(lake: Lake, frame: pl.DataFrame, as_of: datetime) -> int:
     return lake.write("baselines", work)
 
 
-def _missing_instants(lake: Lake, now: datetime) -> list[datetime]:
+def _missing_instants(lake: Lake, now: datetime, history_days: int) -> list[datetime]:
     first = lake.query("SELECT min(captured_at) AS at FROM signals")["at"][0]
     if first is None:
         return []
     newest = now.replace(hour=now.hour // 6 * 6, minute=0, second=0, microsecond=0)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    wanted = {midnight - k * _DAY for k in range(_HISTORY_DAYS)} | {newest}
+    wanted = {midnight - k * _DAY for k in range(history_days)} | {newest}
     known = set(lake.query("SELECT DISTINCT computed_at FROM baselines")["computed_at"].to_list())
     return sorted(at for at in wanted - known if at > first + _DAY or at == newest)
 

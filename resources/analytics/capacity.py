@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from domain.capacity.capacity_dates import CapacityResult, compute_capacity
 from resources.analytics.replacing import replace_all
@@ -21,7 +22,8 @@ def refresh_capacity(lake: Lake, *, now: datetime) -> CapacityResult:
         [now - timedelta(days=_HISTORY_DAYS), now],
     )
     limits = lake.query("SELECT series_id, limit_value, lead_time_days FROM series WHERE limit_value IS NOT NULL")
-    result = compute_capacity(points, limits, as_of=now)
+    with threadpool_limits(1):  # BLAS threads spin on the small matrices of the path models
+        result = compute_capacity(points, limits, as_of=now)
     replace_all(lake, "capacity", result.dates)
     replace_all(lake, "capacity_refusals", result.refused.with_columns(computed_at=pl.lit(now)))
     return result

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from domain.forecasts.forecasting import ForecastResult, forecast_series
 from domain.seasonality.peak_periods import compute_peak_periods
@@ -52,8 +53,8 @@ def refresh_forecasts(lake: Lake, *, now: datetime) -> ForecastResult:
     ETS, ARIMA and Prophet are slow: they compete on a few of the series with a limit; all others have the fast models.
     """
     points = read_hourly_points(lake, now=now)
-    result = forecast_series(points, horizon=HORIZON_HOURS)
-    tried = _try_slow_models(lake, points, result)
+    with threadpool_limits(1):  # BLAS threads spin on the small matrices of these models
+        tried = _try_slow_models(lake, points, forecast_series(points, horizon=HORIZON_HOURS))
     stamp = pl.lit(now).alias("computed_at")
     forecasts, scores = tried.forecasts.with_columns(stamp), tried.scores.with_columns(stamp)
 

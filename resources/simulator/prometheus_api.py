@@ -22,8 +22,8 @@ from starlette.routing import Route
 
 from resources.simulator import answer_format
 from resources.simulator.grid import last_index_at
-from resources.simulator.promql.evaluator import evaluate_instant, evaluate_range, parse_query, select_raw
 from resources.simulator.promql.memo import Memo
+from resources.simulator.promql.query import evaluate_instant, evaluate_range, parse_query, select_raw
 from resources.simulator.promql.selection import build_matcher
 from resources.simulator.promql.values import BadQueryError, Labels, PromqlError
 from resources.simulator.sample_store import SampleStore, full_labels

@@ -13,7 +13,7 @@ from domain.loaders.definition import LoaderDefinition, PrometheusQuery
 from resources.rule_files import shipped_rules
 from resources.simulator.fault_model import load_fault_catalogue
 from resources.simulator.grid import DAY_MS, last_index_at
-from resources.simulator.promql.evaluator import evaluate_range
+from resources.simulator.promql.query import evaluate_range
 from resources.simulator.promql.values import Vector
 from resources.simulator.sample_store import SampleStore
 from resources.simulator.topology import load_topology

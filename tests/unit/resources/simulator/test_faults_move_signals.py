@@ -10,7 +10,7 @@ import pytest
 from resources.simulator.fault_model import FaultDefinition, FaultWindow, Proof, load_fault_catalogue
 from resources.simulator.grid import DAY_MS, SAMPLES_PER_DAY, first_index_at, last_index_at
 from resources.simulator.log_lines import LogBook, load_log_messages
-from resources.simulator.promql.evaluator import evaluate_range
+from resources.simulator.promql.query import evaluate_range
 from resources.simulator.promql.values import Vector
 from resources.simulator.sample_store import SampleStore
 from resources.simulator.topology import load_topology

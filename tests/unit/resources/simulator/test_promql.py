@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from resources.simulator.grid import SCRAPE_MS, sample_ms
-from resources.simulator.promql.evaluator import evaluate_instant, evaluate_range
 from resources.simulator.promql.memo import Memo
+from resources.simulator.promql.query import evaluate_instant, evaluate_range
 from resources.simulator.promql.values import BadQueryError, Labels, PromqlError, Scalar, Vector
 from resources.simulator.sample_store import Samples
 

@@ -44,7 +44,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     created_at: str
     etlmon: str
     signals: int = Field(ge=0, description="rows of the table signals, counted in the backup's own snapshot")

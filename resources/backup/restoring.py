@@ -39,21 +39,20 @@ def restore_backup(source: Path, settings: Settings, *, progress: Progress | Non
     """
     check_lake_is_local(settings)
     _check_home_is_empty(settings)
-    with _emptied_on_failure(settings):
-        with tempfile.TemporaryDirectory(dir=settings.home, prefix=".restore-") as name:
-            folder = Path(name)
-            manifest = unpack_backup(source, folder, progress=progress)
-            with open_database(settings) as url:
-                _check_database_is_empty(url)
-                _load(url, folder / DUMP)
-                try:
-                    _move_files(folder, settings)
-                    _point_to_lake(url, settings)
-                    prepare_storage(settings, url)
-                    _check_count(settings, url, manifest)
-                except BaseException:
-                    _drop_schemas(url)
-                    raise
+    with _emptied_on_failure(settings), tempfile.TemporaryDirectory(dir=settings.home, prefix=".restore-") as name:
+        folder = Path(name)
+        manifest = unpack_backup(source, folder, progress=progress)
+        with open_database(settings) as url:
+            _check_database_is_empty(url)
+            _load(url, folder / DUMP)
+            try:
+                _move_files(folder, settings)
+                _point_to_lake(url, settings)
+                prepare_storage(settings, url)
+                _check_count(settings, url, manifest)
+            except BaseException:
+                _drop_schemas(url)
+                raise
     return manifest
 
 

@@ -14,6 +14,7 @@ $(STAMP): requirements/lock.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements/lock.txt requirements/uv.txt
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python -e .
+	@$(BIN)/python -c "from resources.lake.dbt_environment import ensure_manifest; ensure_manifest()"
 	@touch $(STAMP)
 
 setup: $(STAMP)  ## .venv with everything in it

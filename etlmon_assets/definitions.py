@@ -11,7 +11,7 @@ from etlmon_assets.capture import SOURCES, build_capture_assets
 from etlmon_assets.jobs import build_jobs, build_schedules
 from etlmon_assets.marts import build_marts_assets
 from etlmon_assets.outlook import OUTLOOK_ASSETS
-from etlmon_assets.reports import REPORT_ASSETS
+from etlmon_assets.reports import REPORT_ASSETS, REPORT_CHECKS
 from resources.clock import utc_now
 from resources.dagster_bindings import PlatformResource
 from resources.settings import load_settings
@@ -29,7 +29,8 @@ defs = Definitions(
         build_marts_assets(),
         *REPORT_ASSETS,
     ],
-    jobs=build_jobs(_partitions),
+    asset_checks=REPORT_CHECKS,
+    jobs=build_jobs(),
     schedules=build_schedules(),
     resources={"platform": PlatformResource()},
 )

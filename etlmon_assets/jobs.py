@@ -3,7 +3,6 @@
 # Dagster reads annotations at definition time: no postponed evaluation here.
 from dagster import (
     AssetSelection,
-    DailyPartitionsDefinition,
     DefaultScheduleStatus,
     RunConfig,
     RunRequest,
@@ -23,18 +22,17 @@ _CAPTURED = (keys.SIGNALS, keys.LOG_LINES, keys.QUARANTINE, keys.CAPTURE_LEDGER)
 _DUE = RunConfig(ops={"capture": {"config": {"mode": "due"}}})
 
 
-def _job(name: str, selection: AssetSelection, description: str, **options: object) -> UnresolvedAssetJobDefinition:
+def _job(name: str, selection: AssetSelection, description: str) -> UnresolvedAssetJobDefinition:
     return define_asset_job(
         name,
         selection=selection,
         description=description,
         executor_def=in_process_executor,
         tags={"etlmon/job": name},
-        **options,  # type: ignore[arg-type]
     )
 
 
-def build_jobs(partitions: DailyPartitionsDefinition) -> list[UnresolvedAssetJobDefinition]:
+def build_jobs() -> list[UnresolvedAssetJobDefinition]:
     """All jobs of the analytics location."""
     captured = AssetSelection.assets(*_CAPTURED)
     return [
@@ -42,7 +40,6 @@ def build_jobs(partitions: DailyPartitionsDefinition) -> list[UnresolvedAssetJob
             CAPTURE_JOB,
             captured | AssetSelection.assets(keys.ANOMALIES),
             "Every minute: capture all due loaders, judge what arrived.",
-            partitions_def=partitions,
         ),
         _job(
             "analytics",
@@ -71,7 +68,6 @@ def build_jobs(partitions: DailyPartitionsDefinition) -> list[UnresolvedAssetJob
             BOOTSTRAP_JOB,
             AssetSelection.all() - AssetSelection.groups(keys.GROUP_SOURCES),
             "Once after the first start: capture the history of all loaders and derive everything from it.",
-            partitions_def=partitions,
         ),
     ]
 

@@ -26,6 +26,7 @@ from resources.analytics.views import (
 )
 from resources.dagster_bindings import PlatformResource
 from resources.lake.maintenance import roll_up
+from resources.push_inbox import archive_pushed
 
 _MAX_ANOMALY_PCT = 5.0
 _COMMON: dict[str, Any] = {"group_name": keys.GROUP_ANALYTICS, "owners": keys.OWNERS}
@@ -47,8 +48,10 @@ _COMMON: dict[str, Any] = {"group_name": keys.GROUP_ANALYTICS, "owners": keys.OW
 )
 def signals_hourly(platform: PlatformResource) -> Iterator[Any]:
     """Rollup of signals."""
-    with platform.open() as (_, lake):
+    with platform.open() as (url, lake):
         step = run_step(lake, lambda inner, now: roll_up(inner))  # noqa: ARG005 - a rollup needs no clock
+        if step.result.reached_at:
+            archive_pushed(url, step.result.reached_at, now=step.now)
         gap = read_rollup_gap(lake, now=step.now)
         yield MaterializeResult(
             metadata={

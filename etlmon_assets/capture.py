@@ -8,13 +8,14 @@ windows of that day again: equal content changes nothing, changed windows are re
 import time
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 from dagster import (
     AssetCheckResult,
     AssetCheckSpec,
     AssetExecutionContext,
+    AssetsDefinition,
     AssetSpec,
     BackfillPolicy,
     Config,
@@ -70,7 +71,7 @@ class CaptureConfig(Config):
     mode: Literal["due", "range"] = "range"
 
 
-def build_capture_assets(partitions: DailyPartitionsDefinition) -> object:
+def build_capture_assets(partitions: DailyPartitionsDefinition) -> AssetsDefinition:
     """The four tables of capture as one multi-asset over daily partitions."""
 
     @multi_asset(
@@ -169,7 +170,7 @@ def _materialisations(run: CaptureRun, lake: Lake, *, seconds: float) -> Iterato
         ],
         schema_overrides={"complete until": pl.Datetime("us", "UTC")},
     )
-    shared = {"duration_s": round(seconds, 2), "loaders": table(per_loader, rows=60)}
+    shared: dict[str, Any] = {"duration_s": round(seconds, 2), "loaders": table(per_loader, rows=60)}
     watermarks = [one.watermark for one in run.outcomes.values() if one.watermark]
     yield MaterializeResult(
         asset_key=keys.SIGNALS,
@@ -208,7 +209,8 @@ def _checks(lake: Lake, *, now: datetime) -> Iterator[AssetCheckResult]:
     text = f"{behind.height} of {fresh.height} loaders behind"
     yield check(keys.SIGNALS, "freshness", is_passed=behind.is_empty(), summary=text, behind=table(behind))
     complete = read_completeness(lake, since=since, until=until)
-    text = f"{complete.captured_pct:.2f} % of {complete.expected} windows captured, {complete.late} late, {complete.missing} missing"
+    share = f"{complete.captured_pct:.2f} % of {complete.expected} windows captured"
+    text = f"{share}, {complete.late} late, {complete.missing} missing"
     yield check(
         keys.CAPTURE_LEDGER,
         "completeness",

@@ -86,7 +86,7 @@ def every_minute(context: ScheduleEvaluationContext) -> RunRequest:
     return RunRequest(run_key=f"capture-{at:%Y%m%dT%H%M}", partition_key=f"{at:%Y-%m-%d}", run_config=_DUE)
 
 
-def build_schedules() -> list[object]:
+def build_schedules() -> list[ScheduleDefinition]:
     """All schedules of the analytics location, running by default."""
     crons = {
         "analytics": ("2,17,32,47 * * * *", "Rollup and everything derived from it."),

@@ -83,7 +83,7 @@ def forecasts(platform: PlatformResource) -> Iterator[Any]:
                 "refused": table(refused),
                 "plot": line_plot(
                     picture,
-                    x="at",
+                    x="shown_at",
                     lines=["observed", "forecast"],
                     band=("lower", "upper"),
                     title=picture["title"][0] if picture.height else "",
@@ -91,9 +91,9 @@ def forecasts(platform: PlatformResource) -> Iterator[Any]:
             },
         )
         coverage = scores["coverage"].drop_nans().mean()
-        known = isinstance(coverage, float)
-        text = f"{coverage:.0%} of the values were inside the 80 % interval" if known else "no backtest yet"
-        is_passed = known and _MIN_COVERAGE <= float(coverage) <= _MAX_COVERAGE  # type: ignore[arg-type]
+        share = coverage if isinstance(coverage, float) else None
+        text = "no backtest yet" if share is None else f"{share:.0%} of the values were inside the 80 % interval"
+        is_passed = share is not None and _MIN_COVERAGE <= share <= _MAX_COVERAGE
         yield check(keys.FORECASTS, "coverage", is_passed=is_passed, summary=text)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from domain.forecasts.forecasting import ForecastResult, forecast_series
+from domain.forecasts import DEFAULT_MODELS, ForecastResult, forecast_series
 from domain.seasonality.peak_periods import compute_peak_periods
 from domain.seasonality.periods import find_seasonality
 from resources.analytics.replacing import replace_all
@@ -78,8 +78,6 @@ def _try_slow_models(lake: Lake, points: pl.DataFrame, fast: ForecastResult) -> 
     ids = wanted["series_id"].filter(wanted["series_id"].is_in(forecast_ids.implode()))
     if ids.is_empty():
         return fast
-    from domain.forecasts.forecasting import DEFAULT_MODELS
-
     slow = forecast_series(
         points.filter(pl.col("series_id").is_in(ids.implode())),
         horizon=HORIZON_HOURS,

@@ -15,7 +15,6 @@ from resources.lake.connection import Lake
 _WINDOW = timedelta(minutes=15)
 _LOOK_BACK = timedelta(days=7)
 _NAME = "log_lines"
-_MAX_LINES = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +30,8 @@ def refresh_log_patterns(lake: Lake, *, now: datetime) -> LogPatternResult:
     """Mine new lines, add to the counts per template, service and quarter of an hour, look for new and bursting ones."""
     state, mark = _read_state(lake)
     lines = lake.query(
-        "SELECT message, service, logged_at, ingested_at FROM log_lines WHERE ingested_at > ? ORDER BY ingested_at, logged_at LIMIT ?",
-        [mark, _MAX_LINES],
+        "SELECT message, service, logged_at, ingested_at FROM log_lines WHERE ingested_at > ? ORDER BY ingested_at, logged_at",
+        [mark],
     )
     if lines.is_empty():
         return LogPatternResult(0, len(_templates(state)), pl.DataFrame())

@@ -114,11 +114,11 @@ def _connected(url: DatabaseUrl) -> Iterator[psycopg.Connection[tuple[object, ..
 
 
 def _load(url: DatabaseUrl, dump: Path) -> None:
-    safe = DatabaseUrl(url.url.set(password=None)).libpq()  # a command line can be read by everybody on the machine
+    safe = url.without_password().libpq()  # a command line can be read by everybody on the machine
     options = ["--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction", "--dbname", safe, str(dump)]
     done = subprocess.run(  # noqa: S603
         [str(client_programs() / "pg_restore"), *options],
-        env={**os.environ, "PGPASSWORD": url.url.password or ""},
+        env={**os.environ, "PGPASSWORD": url.password or ""},
         capture_output=True,
         text=True,
         check=False,

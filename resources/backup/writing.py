@@ -101,7 +101,7 @@ def _dump(url: DatabaseUrl, target: Path, *, snapshot: str) -> None:
     options = ["--format=custom", "--no-owner", "--no-privileges", f"--snapshot={snapshot}", f"--file={target}"]
     done = subprocess.run(  # noqa: S603
         [str(client_programs() / "pg_dump"), *options, "--dbname", _without_password(url)],
-        env={**os.environ, "PGPASSWORD": url.url.password or ""},
+        env={**os.environ, "PGPASSWORD": url.password or ""},
         capture_output=True,
         text=True,
         check=False,
@@ -114,7 +114,7 @@ def _dump(url: DatabaseUrl, target: Path, *, snapshot: str) -> None:
 
 def _without_password(url: DatabaseUrl) -> str:
     """For a command line, which everybody on the machine can read."""
-    return DatabaseUrl(url.url.set(password=None)).libpq()
+    return url.without_password().libpq()
 
 
 def _describe(sources: dict[str, Path]) -> list[BackupFile]:

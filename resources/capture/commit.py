@@ -23,16 +23,23 @@ _LATE_GRACE_S = 300.0
 
 
 def commit_pieces(
-    lake: Lake, fetched: list[Fetched], failed: list[Failed], *, now: datetime, run_id: str, correlation_id: str
+    lake: Lake,
+    fetched: list[Fetched],
+    failed: list[Failed],
+    *,
+    now: datetime,
+    ingested_at: datetime,
+    run_id: str,
+    correlation_id: str,
 ) -> dict[str, LoaderOutcome]:
     """Write a group; returns one outcome per loader. Runs inside `Lake.write(SIGNALS_LOCK, …)`."""
     attempts = _attempts(fetched, failed)
     known = _known_windows(lake, attempts)
     attempts = _judge(attempts.join(known, on=["loader_code", "window_start"], how="left"), now=now)
     changed = attempts.filter("is_written")
-    _replace_signals(lake, fetched, changed, now=now)
+    _replace_signals(lake, fetched, changed, now=ingested_at)
     _add_series(lake, fetched, now=now)
-    lines = _add_log_lines(lake, fetched, now=now)
+    lines = _add_log_lines(lake, fetched, now=ingested_at)
     _add_quarantine(lake, fetched, changed, now=now, correlation_id=correlation_id)
     columns = (
         pl.lit(run_id).alias("run_id"),

@@ -37,6 +37,7 @@ from domain.vocabulary import SourceKind
 from resources.capture.commit import SIGNALS_LOCK, commit_pieces
 from resources.capture.locks import LoaderLocks, hold_loader_locks
 from resources.capture.outcomes import CaptureRun, Failed, Fetched, LoaderOutcome, Piece
+from resources.clock import utc_now
 from resources.lake.connection import Lake
 from resources.postgres.loaders_repository import ActiveLoader
 from resources.postgres.url import DatabaseUrl
@@ -206,8 +207,15 @@ class CaptureEngine:
 
         def work(lake: Lake) -> dict[str, LoaderOutcome]:
             locks.assert_held()
+            # the clock is read inside the lock: what is committed later was ingested later, and no reader's mark passes it by
             return commit_pieces(
-                lake, fetched, failed, now=context.now, run_id=context.run_id, correlation_id=context.correlation_id
+                lake,
+                fetched,
+                failed,
+                now=context.now,
+                ingested_at=utc_now(),
+                run_id=context.run_id,
+                correlation_id=context.correlation_id,
             )
 
         try:

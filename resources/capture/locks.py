@@ -54,19 +54,29 @@ def hold_loader_locks(url: DatabaseUrl, codes: list[str], *, is_waiting: bool = 
         raise StorageUnavailableError(
             "PostgreSQL is not available", suggestion="is it running? `etlmon doctor` looks closer"
         ) from error
-    with connection:
+    try:
+        yield LoaderLocks(connection, _take(connection, codes, is_waiting=is_waiting))
+    finally:
+        connection.close()  # gives the locks back; also of a connection that has broken meanwhile
+
+
+def _take(connection: psycopg.Connection[tuple[object, ...]], codes: list[str], *, is_waiting: bool) -> set[str]:
+    function = "pg_advisory_lock" if is_waiting else "pg_try_advisory_lock"
+    try:
         if is_waiting:
             connection.execute("SET lock_timeout = '10min'")
-        function = "pg_advisory_lock" if is_waiting else "pg_try_advisory_lock"
-        try:
-            held = {
-                code
-                for code in sorted(codes)
-                if connection.execute(f"SELECT {function}(%s, %s)", [_CLASS, _key(code)]).fetchone() != (False,)
-            }
-        except psycopg.errors.LockNotAvailable as error:
-            raise ConflictError(
-                "another capture has held one of the loaders for ten minutes",
-                suggestion="see `etlmon status`, then retry",
-            ) from error
-        yield LoaderLocks(connection, held)
+        return {
+            code
+            for code in sorted(codes)
+            if connection.execute(f"SELECT {function}(%s, %s)", [_CLASS, _key(code)]).fetchone() != (False,)
+        }
+    except psycopg.errors.LockNotAvailable as error:
+        raise ConflictError(
+            "another capture has held one of the loaders for ten minutes",
+            suggestion="see `etlmon status`, then retry",
+        ) from error
+    except psycopg.OperationalError as error:
+        raise StorageUnavailableError(
+            "PostgreSQL went away while the capture began",
+            suggestion="nothing is lost: the windows stay due for the next run",
+        ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine, text
 
@@ -54,7 +55,7 @@ def check_database(url: DatabaseUrl) -> Iterator[Finding]:
         engine.dispose()
 
 
-def _ask(engine: Engine, sql: str) -> tuple[object, ...]:  # the caller knows the columns
+def _ask(engine: Engine, sql: str) -> tuple[Any, ...]:
     with transaction(engine) as connection:
         return tuple(connection.execute(text(sql)).one())
 

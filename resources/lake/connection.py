@@ -11,17 +11,20 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Self, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 
 import duckdb
-import polars as pl
 
 from domain.errors import EtlmonError, InputDataError, StorageError, StorageFullError, StorageUnavailableError
 from resources.postgres.url import LAKE_SCHEMA, DatabaseUrl
 from resources.settings import Settings
+
+if TYPE_CHECKING:
+    import polars as pl
 
 T = TypeVar("T")
 _INLINE_ROWS = 5_000
@@ -107,9 +110,16 @@ class Lake:
             table = self._connection.execute(sql, parameters).to_arrow_table()
         except duckdb.Error as error:
             raise translate_lake_error(error) from error
-        frame = pl.from_arrow(table)
-        assert isinstance(frame, pl.DataFrame)
-        return frame
+        return _as_frame(table)
+
+    def instant(self, sql: str, parameters: list[Any] | None = None) -> datetime | None:
+        """The one instant that a SELECT answers; None for NULL."""
+        try:
+            row = self._connection.execute(sql, parameters).fetchone()
+        except duckdb.Error as error:
+            raise translate_lake_error(error) from error
+        found: datetime | None = row[0].astimezone(UTC) if row and row[0] is not None else None
+        return found
 
     def relation(self, sql: str) -> Answered:
         """A SELECT of a user's hand, to be shown or written.
@@ -196,6 +206,14 @@ class Lake:
             yield
 
 
+def _as_frame(table: Any) -> pl.DataFrame:
+    import polars as pl  # here, so that a command that only shows rows starts without it
+
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
 class Answered:
     """The rows of a user's SELECT."""
 
@@ -223,9 +241,9 @@ class Answered:
                 }
                 self._relation.query("answer", f"COPY answer TO {_quote(path)} ({options[form]})")
             elif form == "csv":
-                pl.from_arrow(self._relation.to_arrow_table()).write_csv(stream)  # type: ignore[union-attr]
+                _as_frame(self._relation.to_arrow_table()).write_csv(stream)
             else:
-                stream.write(pl.from_arrow(self._relation.to_arrow_table()).write_json())  # type: ignore[union-attr]
+                stream.write(_as_frame(self._relation.to_arrow_table()).write_json())
         except duckdb.Error as error:
             raise InputDataError(" ".join(str(error).split())[:500], suggestion="check the statement") from error
 

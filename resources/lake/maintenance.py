@@ -29,7 +29,7 @@ def roll_up(lake: Lake) -> RollupResult:
     The hour and the day still running are included: they are recomputed when they grow. No new rows means no work.
     """
     mark = read_mark(lake, "rollup")
-    newest = lake.query("SELECT max(ingested_at) AS at FROM signals WHERE ingested_at > ?", [mark])["at"][0]
+    newest = lake.instant("SELECT max(ingested_at) FROM signals WHERE ingested_at > ?", [mark])
     if newest is None:
         return RollupResult(0, 0, None)
     return lake.write(ROLLUP_LOCK, lambda inner: _roll_up(inner, mark, newest))
@@ -40,7 +40,8 @@ def _roll_up(lake: Lake, mark: datetime, newest: datetime) -> RollupResult:
         "SELECT DISTINCT date_trunc('hour', captured_at) AS hour_at FROM signals WHERE ingested_at > ? AND ingested_at <= ?",
         [mark, newest],
     )
-    low, high = touched["hour_at"].min(), touched["hour_at"].max()
+    hours: list[datetime] = touched["hour_at"].to_list()
+    low, high = min(hours), max(hours)
     with lake.staged("_hours", touched):
         lake.execute(
             "DELETE FROM signals_hourly WHERE hour_at >= ? AND hour_at <= ? AND hour_at IN (FROM _hours)", [low, high]

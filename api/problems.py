@@ -32,6 +32,10 @@ _STATUS: list[tuple[type[EtlmonError], int]] = [
 ]
 
 
+#: Facts of an error that a client can act on; the rest of its context is for logs.
+_MEMBERS = ("refused",)
+
+
 class NotAuthenticatedError(EtlmonError):
     """No or a wrong credential."""
 
@@ -75,7 +79,8 @@ def install_problem_handlers(app: FastAPI) -> None:
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
         if status >= 500:
             log.error("request failed", error=error)
-        return problem(status, error)
+        members = {name: error.context[name] for name in _MEMBERS if name in error.context}
+        return problem(status, error, **members)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:

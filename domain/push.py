@@ -20,6 +20,9 @@ PUSHED_SCHEMA: dict[str, pl.DataType] = {
     "captured_at": TIMESTAMP,
     "metric_value": pl.Float64(),
 }
+_FIELDS = {"metric_name", "labels", "captured_at", "metric_value"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _NAME = r"^[a-z][a-z0-9_]{0,127}$"
 
 
@@ -38,7 +41,8 @@ def parse_batch(
     """Read `{"signals": [{"metric_name", "labels", "metric_value", "captured_at"}, …]}`.
 
     `captured_at` is an ISO 8601 instant with zone, or a Unix time in seconds; absent means now. `labels` is an object of
-    texts. Rows are judged one by one in columns; the batch is usable while one row is good.
+    texts. Other fields are refused: a misspelt `captured_at` must not become now. Rows are judged one by one in columns; the
+    batch is usable while one row is good.
 
     Raises:
         InputDataError: not JSON, not of that shape, or too many rows.
@@ -53,6 +57,7 @@ def parse_batch(
             "labels": [_labels_text(row.get("labels", {})) for row in rows],
             "metric_value": [_number(row.get("metric_value")) for row in rows],
             "captured_at": [_instant_us(row.get("captured_at"), now) for row in rows],
+            "stranger": [None if row.keys() <= _FIELDS else min(row.keys() - _FIELDS) for row in rows],
         },
         schema={
             "row": pl.Int64,
@@ -60,6 +65,7 @@ def parse_batch(
             "labels": pl.String,
             "metric_value": pl.Float64,
             "captured_at": pl.Int64,
+            "stranger": pl.String,
         },
         strict=False,
     ).with_columns(pl.col("captured_at").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
@@ -101,12 +107,12 @@ def _instant_us(value: object, now: datetime) -> int | None:
     """Microseconds since the epoch; None for what is no instant."""
     try:
         if value is None:
-            return int(now.timestamp() * 1_000_000)
+            return (now - _EPOCH) // _MICROSECOND
         if isinstance(value, str):
             at = datetime.fromisoformat(value)
-            return None if at.tzinfo is None else int(at.astimezone(UTC).timestamp() * 1_000_000)
+            return None if at.tzinfo is None else (at - _EPOCH) // _MICROSECOND
         number = _number(value)
-        return None if number is None else int(number * 1_000_000)
+        return None if number is None else round(number * 1_000_000)
     except (ValueError, OverflowError):
         return None
 
@@ -117,7 +123,11 @@ def _problem(loader: LoaderDefinition, *, now: datetime, max_age: timedelta) -> 
     latest = now + timedelta(seconds=loader.future_tolerance_s)
     is_foreign = pl.lit(value=False) if loader.accepts_any_metric else ~name.is_in(known)
     return (
-        pl.when(name.is_null() | ~name.str.contains(_NAME))
+        pl.when(pl.col("stranger").is_not_null())
+        .then(
+            pl.format("{}: no field of a signal; these are metric_name, labels, metric_value, captured_at", "stranger")
+        )
+        .when(name.is_null() | ~name.str.contains(_NAME))
         .then(pl.lit(f"metric_name: text matching {_NAME} is expected"))
         .when(is_foreign)
         .then(pl.lit(f"metric_name: {loader.code} accepts only {', '.join(known)}"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
+from domain.errors import NotFoundError
 from resources.lake.connection import Lake, open_lake
 from resources.postgres.embedded import running_postgres
 from resources.postgres.url import DatabaseUrl
@@ -36,7 +37,16 @@ def prepare_storage(settings: Settings, url: DatabaseUrl) -> None:
 def open_platform(
     settings: Settings, *, is_read_only: bool = False, prepare: Callable[[Settings, DatabaseUrl], None] | None = None
 ) -> Iterator[tuple[DatabaseUrl, Lake]]:
-    """Database and lake, closed in reverse order; `prepare` runs between the two (`prepare_storage` migrates)."""
+    """Database and lake, closed in reverse order; `prepare` runs between the two (`prepare_storage` migrates).
+
+    Raises:
+        NotFoundError: reading only, from a home that was never started; nothing is made there.
+    """
+    if is_read_only and settings.database_url is None and not (settings.home / "instance_id").exists():
+        raise NotFoundError(
+            f"{settings.home} is no home of a platform",
+            suggestion="point --home or ETLMON_HOME to the right folder, or start one there: `etlmon up`",
+        )
     with open_database(settings) as url:
         if prepare:
             prepare(settings, url)

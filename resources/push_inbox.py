@@ -1,15 +1,16 @@
 """The push API's inbox in PostgreSQL, and the source that capture drains it through.
 
 A batch is accepted when its row is committed (and flushed by PostgreSQL), in the same transaction as its funnel counters.
-Capture moves batches into the lake in the order of their acceptance and deletes them after the lake has committed; a batch
-moved twice writes the same rows under the same keys.
+Capture moves batches into the lake in the order of their acceptance and drops their payload after the lake has committed; a
+batch moved twice writes the same rows under the same keys. The receipt of a batch stays for a day, so that a client that
+retries late, with the same Idempotency-Key, adds nothing.
 """
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -17,7 +18,8 @@ from sqlalchemy import Engine, text
 
 from domain.answers import Answer, AnswerSeries, empty_answer
 from domain.loaders.definition import Connection, LoaderDefinition
-from resources.postgres.engine import transaction
+from resources.postgres.engine import make_engine, transaction
+from resources.postgres.url import DatabaseUrl
 
 _MAX_DRAINED = 2_000_000
 
@@ -32,19 +34,29 @@ _COUNT = text(
 )
 _DRAIN = text(
     "SELECT sequence, payload FROM (SELECT sequence, payload, sum(signals) OVER (ORDER BY sequence) - signals AS before"
-    " FROM push_batches WHERE loader_code = :code) AS b WHERE before < :most ORDER BY sequence"
+    " FROM push_batches WHERE loader_code = :code AND moved_at IS NULL) AS b WHERE before < :most ORDER BY sequence"
 )
-_DELETE = text(
-    "WITH gone AS (DELETE FROM push_batches WHERE sequence = ANY(:sequences) RETURNING loader_code, received_at, signals)"
+_MOVE = text(
+    "WITH moved AS (UPDATE push_batches SET moved_at = clock_timestamp(), payload = NULL"
+    " WHERE sequence = ANY(:sequences) AND moved_at IS NULL RETURNING loader_code, received_at, signals)"
     " INSERT INTO push_funnel (minute, loader_code, persisted)"
-    " SELECT date_trunc('minute', received_at), loader_code, sum(signals) FROM gone GROUP BY 1, 2"
+    " SELECT date_trunc('minute', received_at), loader_code, sum(signals) FROM moved GROUP BY 1, 2"
     " ON CONFLICT (minute, loader_code) DO UPDATE SET persisted = push_funnel.persisted + excluded.persisted"
 )
+_ARCHIVE = text(
+    "WITH archived AS (UPDATE push_batches SET archived_at = clock_timestamp()"
+    " WHERE moved_at <= :until AND archived_at IS NULL RETURNING loader_code, received_at, signals)"
+    " INSERT INTO push_funnel (minute, loader_code, archived)"
+    " SELECT date_trunc('minute', received_at), loader_code, sum(signals) FROM archived GROUP BY 1, 2"
+    " ON CONFLICT (minute, loader_code) DO UPDATE SET archived = push_funnel.archived + excluded.archived"
+)
+_PURGE = text("DELETE FROM push_batches WHERE archived_at IS NOT NULL AND moved_at < :until")
+_RECEIPTS_KEPT = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What acceptance says: `is_duplicate` when the batch id is already waiting (nothing was added)."""
+    """What acceptance says: `is_duplicate` when the batch id was accepted before, within a day (nothing was added)."""
 
     batch_id: str
     signals: int
@@ -81,6 +93,11 @@ class PushInbox:
                 connection.execute(_COUNT, counts)
         return Accepted(batch_id, frame.height, is_duplicate=not inserted)
 
+    def count_refused(self, code: str, received: int, *, at: datetime) -> None:
+        """A batch without one good row: received, and that was it."""
+        with transaction(self._engine) as connection:
+            connection.execute(_COUNT, {"at": at, "code": code, "received": received, "validated": 0})
+
     def fetch(self, loader: LoaderDefinition, connection: Connection, *, start: datetime, end: datetime) -> Answer:
         """The waiting batches of a loader in order of acceptance; the range is theirs, not the caller's."""
         del connection, start, end
@@ -99,16 +116,39 @@ class PushInbox:
         )
 
     def forget(self, answers: list[Answer]) -> None:
-        """Delete what the lake has committed. Dying before this is harmless: the batches are moved again."""
+        """Drop what the lake has committed. Dying before this is harmless: the batches are moved again."""
         sequences = [int(one) for answer in answers for one in answer.batch_ids]
         if sequences:
             with transaction(self._engine) as connection:
-                connection.execute(_DELETE, {"sequences": sequences})
+                connection.execute(_MOVE, {"sequences": sequences})
+
+    def archive(self, rolled_up_until: datetime, *, now: datetime) -> None:
+        """Count as archived what the rollups have summarised, and forget receipts older than a day.
+
+        Args:
+            rolled_up_until: ingestion time the rollup has reached (`RollupResult.reached_at`).
+        """
+        with transaction(self._engine) as connection:
+            connection.execute(_ARCHIVE, {"until": rolled_up_until})
+            connection.execute(_PURGE, {"until": now - _RECEIPTS_KEPT})
 
     def waiting(self) -> int:
         """Signals accepted and not yet in the lake."""
         with transaction(self._engine) as connection:
-            return int(connection.execute(text("SELECT coalesce(sum(signals), 0) FROM push_batches")).scalar_one())
+            return int(
+                connection.execute(
+                    text("SELECT coalesce(sum(signals), 0) FROM push_batches WHERE moved_at IS NULL")
+                ).scalar_one()
+            )
+
+
+def archive_pushed(url: DatabaseUrl, rolled_up_until: datetime, *, now: datetime) -> None:
+    """`PushInbox.archive` for a caller without an engine."""
+    engine = make_engine(url)
+    try:
+        PushInbox(engine).archive(rolled_up_until, now=now)
+    finally:
+        engine.dispose()
 
 
 def _labels(text_form: str) -> dict[str, Any]:

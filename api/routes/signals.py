@@ -9,6 +9,8 @@ import time
 from datetime import timedelta
 from typing import Annotated
 
+import orjson
+import polars as pl
 from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel
 from sqlalchemy import Engine, text
@@ -103,18 +105,33 @@ class PushDoor:
             max_age=timedelta(days=self._settings.retention_raw_days),
         )
         if batch.good.is_empty():
+            self._inbox.count_refused(code, batch.received, at=now)
             raise InputDataError(
-                f"none of the {batch.received} signals is usable: {_first(batch)}", suggestion="mend and send again"
+                f"none of the {batch.received} signals is usable: {_first(batch)}",
+                suggestion="mend and send again",
+                refused=[one.model_dump() for one in _refused(batch)],
             )
-        name = batch_id or hashlib.blake2b(body, digest_size=16).hexdigest()
+        name = batch_id or _content_key(batch)
         accepted = self._inbox.accept(code, name, batch.good, received=batch.received, at=now)
         return PushAnswer(
             batchId=name,
             received=batch.received,
             accepted=batch.good.height,
             isDuplicate=accepted.is_duplicate,
-            refused=[RefusedSignal(row=row, field=field, reason=reason) for row, field, reason in batch.refused],
+            refused=_refused(batch),
         )
+
+
+def _content_key(batch: ParsedBatch) -> str:
+    """Of the signals themselves, instants included: the same body a minute later is another batch when it names no instant."""
+    digest = hashlib.blake2b(digest_size=16)
+    for column in batch.good.with_columns(pl.col("captured_at").cast(pl.Int64)).iter_columns():
+        digest.update(orjson.dumps(column.to_list()))
+    return digest.hexdigest()
+
+
+def _refused(batch: ParsedBatch) -> list[RefusedSignal]:
+    return [RefusedSignal(row=row, field=field, reason=reason) for row, field, reason in batch.refused]
 
 
 def _first(batch: ParsedBatch) -> str:

@@ -94,49 +94,59 @@ def normalise_answer(
 
 
 def _identify(definition: LoaderDefinition, answered: list[AnswerSeries]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    metrics = {metric.metric_name: metric for metric in definition.metrics}
-    rows: list[dict[str, Any]] = []
+    names, texts, ids = [], [], []
     long_labels: list[dict[str, Any]] = []
-    for index, one in enumerate(answered):  # per distinct series, not per row: identity is a hash of text
+    for one in answered:  # per distinct series, not per row: identity is a hash of text
         labels = {k: _shorten(v, definition.max_label_bytes) for k, v in one.labels.items()}
         text = canonical_labels(labels)
-        metric = metrics.get(one.metric_name)
-        limit = metric.limit if metric else None
-        rows.append(
-            {
-                "series_index": index,
-                "series_id": compute_series_id(definition.code, one.metric_name, text),
-                "metric_name": one.metric_name,
-                "labels": text,
-                "kind": (metric.kind if metric else MetricKind.GAUGE).value,
-                "unit": metric.unit if metric else "",
-                "limit_value": limit.value * limit.warn_at_pct / 100 if limit else None,
-                "lead_time_days": limit.lead_time_days if limit else None,
-            }
-        )
+        names.append(one.metric_name)
+        texts.append(text)
+        ids.append(compute_series_id(definition.code, one.metric_name, text))
         long_labels.extend(
             _quarantine_row(
                 one.metric_name,
                 text,
-                None,
-                value[:_MAX_RAW],
-                QuarantineReason.LABEL_TOO_LONG,
-                f"label {name!r} has {len(value.encode())} bytes; kept shortened to {definition.max_label_bytes}",
+                at=None,
+                raw=value[:_MAX_RAW],
+                reason=QuarantineReason.LABEL_TOO_LONG,
+                detail=f"label {name!r} has {len(value.encode())} bytes; kept shortened to {definition.max_label_bytes}",
             )
             for name, value in one.labels.items()
             if labels[name] != value
         )
+    series = pl.DataFrame(
+        {"series_id": ids, "metric_name": names, "labels": texts},
+        schema={"series_id": pl.Int64, "metric_name": pl.String, "labels": pl.String},
+    ).with_row_index("series_index")
+    described = series.join(_metric_facts(definition), on="metric_name", how="left", maintain_order="left")
+    return (
+        described.with_columns(
+            pl.col("kind").fill_null(MetricKind.GAUGE.value), pl.col("unit").fill_null("")
+        ),  # pushed metrics that the definition does not list
+        pl.DataFrame(long_labels, schema=QUARANTINE_SCHEMA),
+    )
+
+
+def _metric_facts(definition: LoaderDefinition) -> pl.DataFrame:
+    """What the definition says of each metric: kind, unit, limit and lead time."""
+    rows = [
+        {
+            "metric_name": metric.metric_name,
+            "kind": metric.kind.value,
+            "unit": metric.unit,
+            "limit_value": metric.limit.value * metric.limit.warn_at_pct / 100 if metric.limit else None,
+            "lead_time_days": metric.limit.lead_time_days if metric.limit else None,
+        }
+        for metric in definition.metrics
+    ]
     schema = {
-        "series_index": pl.UInt32(),
-        "series_id": pl.Int64(),
         "metric_name": pl.String(),
-        "labels": pl.String(),
         "kind": pl.String(),
         "unit": pl.String(),
         "limit_value": pl.Float64(),
         "lead_time_days": pl.Float64(),
     }
-    return pl.DataFrame(rows, schema=schema), pl.DataFrame(long_labels, schema=QUARANTINE_SCHEMA)
+    return pl.DataFrame(rows, schema=schema).unique("metric_name", keep="last")
 
 
 def _shorten(value: str, max_bytes: int) -> str:
@@ -148,7 +158,7 @@ def _shorten(value: str, max_bytes: int) -> str:
 
 
 def _quarantine_row(
-    metric_name: str, labels: str, at: datetime | None, raw: str, reason: QuarantineReason, detail: str
+    metric_name: str, labels: str, *, at: datetime | None, raw: str, reason: QuarantineReason, detail: str
 ) -> dict[str, Any]:
     return {
         "metric_name": metric_name,
@@ -163,7 +173,14 @@ def _quarantine_row(
 def _adapter_rows(rows: list[QuarantinedRow]) -> pl.DataFrame:
     return pl.DataFrame(
         [
-            _quarantine_row(r.metric_name, canonical_labels(r.labels), r.captured_at, r.raw_value, r.reason, r.detail)
+            _quarantine_row(
+                r.metric_name,
+                canonical_labels(r.labels),
+                at=r.captured_at,
+                raw=r.raw_value,
+                reason=r.reason,
+                detail=r.detail,
+            )
             for r in rows
         ],
         schema=QUARANTINE_SCHEMA,
@@ -236,7 +253,7 @@ def _cap_row(capped: pl.DataFrame, answer: Answer, definition: LoaderDefinition)
         f"{dropped} series over max_series={definition.max_series} were not kept; the ones with the largest values were. "
         "Aggregate the query (sum by …) or raise max_series"
     )
-    row = _quarantine_row("", "{}", None, str(dropped), QuarantineReason.SERIES_CAP, detail)
+    row = _quarantine_row("", "{}", at=None, raw=str(dropped), reason=QuarantineReason.SERIES_CAP, detail=detail)
     return [pl.DataFrame([row], schema=QUARANTINE_SCHEMA)]
 
 

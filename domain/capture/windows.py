@@ -5,6 +5,7 @@ All instants are UTC. Ticks of any cron are found by matching a grid of minutes 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -58,7 +59,7 @@ def compute_ticks(schedule: str, start: datetime, end: datetime) -> Ticks:
     Returns:
         datetime64[s], ascending; empty when there is none.
     """
-    first = np.datetime64(-(-int(start.timestamp()) // 60) * 60, "s")
+    first = np.datetime64(math.ceil(start.timestamp() / 60) * 60, "s")
     last = to_tick(end)
     if last < first:
         return np.empty(0, dtype="datetime64[s]")

@@ -7,6 +7,7 @@ frozen model, which forbids unknown fields.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Annotated, Any, Literal, Self
 
 import orjson
@@ -17,6 +18,23 @@ from domain.vocabulary import MetricKind, SourceKind
 
 Code = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9-]{1,63}$")]
 MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,127}$")]
+
+
+_WORD = re.compile(r"[a-z]+")
+_CRON_NAMES = {
+    *("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
+    *("mon", "tue", "wed", "thu", "fri", "sat", "sun"),
+}
+_DAYS_IN_MONTH = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+def _fires_every_year(schedule: str) -> bool:
+    """False for days such as 30 February; a restricted weekday always comes round."""
+    _, _, days, months, weekdays = croniter.expand(schedule)[0]
+    if days == ["*"] or weekdays != ["*"]:
+        return True
+    in_months = range(1, 13) if months == ["*"] else [int(month) for month in months]
+    return any(int(day) <= _DAYS_IN_MONTH[month - 1] for day in days for month in in_months)
 
 
 class Frozen(BaseModel):
@@ -140,6 +158,13 @@ class LoaderDefinition(Frozen):
     def _is_cron(cls, schedule: str) -> str:
         if len(schedule.split()) != 5 or not croniter.is_valid(schedule):
             raise ValueError(f"{schedule!r} is not a cron line of five fields; write for example '*/5 * * * *'")
+        strange = [word for word in _WORD.findall(schedule.lower()) if word not in _CRON_NAMES]
+        if strange or "#" in schedule:
+            raise ValueError(
+                f"{schedule!r} uses {strange[0] if strange else '#'!r}; write digits, names, * , - and / only"
+            )
+        if not _fires_every_year(schedule):
+            raise ValueError(f"{schedule!r} does not fire in every year; write a day that every year has")
         return schedule
 
     @model_validator(mode="after")

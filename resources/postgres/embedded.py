@@ -7,6 +7,7 @@ copy of its programs and its data under /var/lib/etlmon: we never widen the perm
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pwd
@@ -94,13 +95,25 @@ def client_programs() -> Path:
 def _instance_id(home: Path) -> str:
     """A name that stays with the home folder and is new when the folder is new."""
     path = home / "instance_id"
-    home.mkdir(parents=True, exist_ok=True)
     try:
-        with path.open("x") as handle:
-            handle.write(secrets.token_hex(6))
-    except FileExistsError:
-        pass
-    return path.read_text().strip()
+        home.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _write_once(path, secrets.token_hex(6))
+        return path.read_text().strip()
+    except OSError as error:
+        raise ConfigurationError(
+            f"the home {home} cannot be used: {error.strerror}",
+            suggestion="set ETLMON_HOME or --home to a folder of yours, on a disk with space",
+        ) from error
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a file of which other processes see all or nothing; the first of several writers wins."""
+    staging = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    staging.write_text(text)
+    with contextlib.suppress(FileExistsError):
+        os.link(staging, path)
+    staging.unlink()
 
 
 def _system_programs() -> Path:

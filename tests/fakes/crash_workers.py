@@ -50,7 +50,7 @@ def value_at(index: int, at: datetime) -> float:
 
 def batch_frame(number: int) -> pl.DataFrame:
     """Batch `number` holds BATCH signals of one series, at seconds nobody else uses."""
-    at = [START + timedelta(seconds=number * BATCH + k) for k in range(BATCH)]
+    at = [START - timedelta(seconds=number * BATCH + k + 1) for k in range(BATCH)]
     rows = {"metric_name": ["pushed"] * BATCH, "labels": ["{}"] * BATCH, "captured_at": at,
             "metric_value": [float(number * BATCH + k) for k in range(BATCH)]}
     return pl.DataFrame(rows, schema=PUSHED_SCHEMA)

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import uuid
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -21,6 +21,7 @@ from domain.errors import EtlmonError
 
 _SECRET_FIELD = re.compile(r"(password|secret|token|authorization|api_?key|dsn)", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
+_KEYWORD_PASSWORD = re.compile(r"(\bpassword\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s'\"]+)", re.IGNORECASE)
 _MASK = "********"
 
 _ECS = {
@@ -50,17 +51,27 @@ def current_correlation_id() -> str:
 
 
 def mask_secrets(text: str) -> str:
-    """Passwords inside URLs replaced by a mask."""
-    return _URL_PASSWORD.sub(lambda found: f"{found.group(1)}:{_MASK}@", text)
+    """Passwords inside URLs and libpq connection strings replaced by a mask."""
+    shown = _URL_PASSWORD.sub(lambda found: f"{found.group(1)}:{_MASK}@", text)
+    return _KEYWORD_PASSWORD.sub(lambda found: f"{found.group(1)}{_MASK}", shown)
 
 
 def _mask(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
-        if _SECRET_FIELD.search(name) and value:
-            event[name] = _MASK
-        elif isinstance(value, str):
-            event[name] = mask_secrets(value)
+        event[name] = _masked(name, value)
     return event
+
+
+def _masked(name: str, value: Any) -> Any:
+    if _SECRET_FIELD.search(name) and value:
+        return _MASK
+    if isinstance(value, str):
+        return mask_secrets(value)
+    if isinstance(value, Mapping):
+        return {key: _masked(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked("", inner) for inner in value]
+    return value
 
 
 def _explain_error(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

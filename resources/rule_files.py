@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from domain.errors import RuleFileError
 
@@ -18,6 +19,10 @@ _ADVICE = {
     "enum": "use one of the values named",
     "string_pattern_mismatch": "match the pattern named",
 }
+
+
+#: Names that pydantic puts into locations for the branches of a union; no file has them as fields.
+_UNION_BRANCHES = {"str", "Connection"}
 
 
 def shipped_rules() -> Path:
@@ -44,7 +49,8 @@ def load_rule_file(path: Path, model: type[M]) -> M:
             f"{path}: not UTF-8 at byte {error.start}", suggestion="save the file as UTF-8", file=str(path)
         ) from None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
+        is_open = getattr(error, "context", "") == "while scanning a quoted scalar"  # the end of the file helps nobody
+        mark = getattr(error, "context_mark" if is_open else "problem_mark", None)
         line = mark.line + 1 if mark else 1
         raise RuleFileError(
             f"{path}:{line}: not YAML: {getattr(error, 'problem', error)}",
@@ -53,6 +59,23 @@ def load_rule_file(path: Path, model: type[M]) -> M:
             line=line,
             field="",
         ) from None
+    except ValueError as error:  # a date or number that YAML recognises and cannot build
+        raise RuleFileError(
+            f"{path}: a value cannot be read: {error}",
+            suggestion="put quotes around dates and numbers that are texts",
+            file=str(path),
+            line=1,
+            field="",
+        ) from None
+    if (twice := _find_duplicate(node)) is not None:
+        name, line = twice
+        raise RuleFileError(
+            f"{path}:{line}: field {name}: written a second time in the same mapping",
+            suggestion="keep one of the two",
+            file=str(path),
+            line=line,
+            field=name,
+        )
     if not isinstance(raw, dict):
         raise RuleFileError(
             f"{path}:1: a mapping of fields is expected",
@@ -68,9 +91,10 @@ def load_rule_file(path: Path, model: type[M]) -> M:
 
 
 def _describe(path: Path, node: yaml.Node | None, error: ValidationError) -> RuleFileError:
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"])
-    line = _line_of(node, first["loc"])
+    first = _most_telling(error)
+    location = tuple(part for part in first["loc"] if part not in _UNION_BRANCHES)
+    field = ".".join(str(part) for part in location)
+    line = _line_of(node, location)
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     message = first["msg"].removeprefix("Value error, ")
     suggestion = _ADVICE.get(first["type"], message)
@@ -78,6 +102,38 @@ def _describe(path: Path, node: yaml.Node | None, error: ValidationError) -> Rul
     return RuleFileError(
         f"{path}:{line}: {where}{message}{more}", suggestion=suggestion, file=str(path), line=line, field=field
     )
+
+
+def _most_telling(error: ValidationError) -> ErrorDetails:
+    """The first error that is about what the user wrote: not the other branch of a field that may be a name or a mapping."""
+    details = error.errors()
+    for one in details:
+        siblings = [
+            other for other in details if other is not one and other["loc"][: len(one["loc"]) - 1] == one["loc"][:-1]
+        ]
+        if not (one["type"] == "string_type" and one["loc"][-1] == "str" and siblings):
+            return one
+    return details[0]
+
+
+def _find_duplicate(node: yaml.Node | None) -> tuple[str, int] | None:
+    """A key that a mapping has twice, with its line; YAML itself would silently keep the last."""
+    waiting, seen = [node], set()
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, yaml.SequenceNode):
+            waiting.extend(one.value)
+        elif isinstance(one, yaml.MappingNode):
+            names: set[str] = set()
+            for key, value in one.value:
+                if isinstance(key, yaml.ScalarNode) and key.value in names:
+                    return key.value, key.start_mark.line + 1
+                names.add(str(key.value))
+                waiting.append(value)
+    return None
 
 
 def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:

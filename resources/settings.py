@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.errors import ConfigurationError
@@ -31,7 +32,11 @@ class Settings(BaseSettings):
         default=None, description="external PostgreSQL (postgresql://user:password@host/db); unset: the embedded one"
     )
     lake_path: str | None = Field(default=None, description="folder or s3:// prefix of the lake; unset: HOME/lake")
-    lake_memory: str = Field(default="2GB", description="memory limit of one lake connection (DuckDB notation)")
+    lake_memory: str = Field(
+        default="2GB",
+        pattern=r"^[0-9.]+( ?[KMGT]i?B|%)$",
+        description="memory limit of one lake connection (DuckDB notation)",
+    )
     lake_threads: int = Field(default=0, ge=0, description="threads of one lake connection; 0: all cores, at most 4")
     api_host: str = Field(default="127.0.0.1", description="address the API binds to")
     api_port: int = Field(default=8080, ge=1, le=65535, description="port of the API and its pages")
@@ -50,7 +55,9 @@ class Settings(BaseSettings):
     retention_log_days: int = Field(default=30, ge=1, description="days captured log lines are kept")
     retention_ledger_days: int = Field(default=120, ge=1, description="days of capture attempts and quarantine kept")
     retention_run_days: int = Field(default=7, ge=1, description="days of Dagster runs and their events kept")
-    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = Field(
+        default="INFO", description="DEBUG, INFO, WARNING or ERROR"
+    )
     push_max_batch: int = Field(default=10_000, ge=1, description="signals in one request of the push API")
 
     @property
@@ -84,14 +91,28 @@ class Settings(BaseSettings):
         found: dict[str, Connection] = {}
         if path.exists():
             try:
-                raw = yaml.safe_load(path.read_text()) or {}
-                found = {name: Connection.model_validate(body) for name, body in raw.items()}
-            except (yaml.YAMLError, ValidationError, AttributeError) as error:
-                reason = f"{path}: {' '.join(str(error).split())[:300]}"
+                raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+                found = {str(name): Connection.model_validate(body) for name, body in raw.items()}
+            except (OSError, ValueError, yaml.YAMLError, AttributeError) as error:
                 raise ConfigurationError(
-                    reason, suggestion="write `name: {url: http://host:9090}` per connection", file=str(path)
+                    f"{path}: {_describe(error)}",
+                    suggestion="write `name: {url: http://host:9090}` per connection",
+                    file=str(path),
                 ) from None
         return found
+
+
+def _describe(error: Exception) -> str:
+    """What is wrong with a file of connections, never with a value of it: that may be a password."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{error.title}: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    if isinstance(error, yaml.MarkedYAMLError):
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        return f"line {line}: {error.problem}"
+    if isinstance(error, AttributeError):
+        return "a mapping of names to connections is expected"
+    return type(error).__name__ if isinstance(error, ValueError) else str(error)
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -173,8 +173,11 @@ class CaptureEngine:
             connection = self._resolve(definition)
             source = self._sources(definition.source)
             answer = source.fetch(definition, connection, start=piece.windows.start, end=piece.windows.end)
-            windows = piece.windows if definition.source is not SourceKind.PUSH else _windows_of_push(piece, answer)
-            captured = normalise_answer(definition, answer, windows=windows, now=now)
+            windows, latest = piece.windows, now
+            if definition.source is SourceKind.PUSH:  # acceptance has judged the instants; what was accepted is kept
+                windows = _windows_of_push(piece, answer)
+                latest = max(now, windows.end)
+            captured = normalise_answer(definition, answer, windows=windows, now=latest)
         except EtlmonError as error:
             return Failed(piece, error, (time.perf_counter() - started) * 1000)
         except Exception as error:  # noqa: BLE001 - isolation: a defect in one adapter must not fail the other loaders

@@ -11,8 +11,8 @@ help:            ## this list
 $(STAMP): requirements/lock.txt pyproject.toml
 	@echo "installing the locked requirements into $(VENV) (once) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements/lock.txt requirements/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
+	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements/lock.txt requirements/build.txt
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python -e .
 	@$(BIN)/python -c "from resources.lake.dbt_environment import ensure_manifest; ensure_manifest()"
 	@touch $(STAMP)
@@ -36,6 +36,6 @@ bench: $(STAMP)  ## every figure of the README, beside its peer
 
 lock:            ## resolve the ranges of pyproject.toml anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra dev pyproject.toml -o requirements/lock.txt
-	@echo 'uv' | $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate - -o requirements/uv.txt
+	@printf 'uv\nsetuptools>=77\n' | $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate - -o requirements/build.txt
 
 .PHONY: help setup demo test check bench lock

@@ -49,7 +49,7 @@ def translate_lake_error(error: duckdb.Error) -> EtlmonError:
     """DuckDB's failure in the words of our tree."""
     words = " ".join(str(error).split())
     low = words.lower()
-    if "no space left" in low or "disk full" in low:
+    if any(part in low for part in ("no space left", "disk full", "file too large", "quota exceeded")):
         return StorageFullError(f"the lake has no space left: {words[:300]}", suggestion="free disk space, then retry")
     if any(
         part in low

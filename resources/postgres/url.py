@@ -51,9 +51,12 @@ class DatabaseUrl:
                 variable="ETLMON_DATABASE_URL",
             )
         decoded = {name: unquote(value) if value else None for name, value in (("u", parts.username), ("p", parts.password))}
+        host, options = unquote(parts.hostname or ""), tuple(parse_qsl(parts.query))
+        if host.startswith("/"):  # a socket folder: drivers agree on it only as an option
+            host, options = "", (("host", unquote(parts.netloc.rpartition("@")[2].partition(":")[0])), *options)
         return cls(
-            host=unquote(parts.hostname or ""), database=unquote(parts.path.lstrip("/")), port=port, username=decoded["u"],
-            password=decoded["p"], options=tuple(parse_qsl(parts.query)),
+            host=host, database=unquote(parts.path.lstrip("/")), port=port, username=decoded["u"],
+            password=decoded["p"], options=options,
         )  # fmt: skip
 
     def with_database(self, database: str) -> DatabaseUrl:
@@ -71,7 +74,8 @@ class DatabaseUrl:
         at = f"{user}{secret}@" if user else ""
         port = f":{self.port}" if self.port else ""
         query = f"?{urlencode(self.options)}" if self.options else ""
-        return f"{driver}://{at}{self.host}{port}/{quote(self.database, safe='')}{query}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{driver}://{at}{host}{port}/{quote(self.database, safe='')}{query}"
 
     def sqlalchemy(self) -> URL:
         """For our own engines: psycopg 3."""

@@ -62,7 +62,7 @@ def test_libraries_log_through_the_same_door(stream: io.StringIO) -> None:
     with correlated("corr-2"):
         logging.getLogger("uvicorn").warning("listening on %s", "127.0.0.1")
         try:
-            raise RuntimeError("boom postgresql://u:hunter2@h/d")
+            raise RuntimeError("boom postgresql://u:hunter2@h/d")  # noqa: TRY301
         except RuntimeError:
             logging.getLogger("uvicorn").exception("failed")
     first, second = lines(stream)

@@ -40,7 +40,7 @@ BROKEN = {
     "list for a text": ("title: Requests", "title: [a, b]", 2, "title", "string", "string"),
     "text for a list": ("prometheus:\n", "prometheus: up\nx:\n", 7, "prometheus", "list", "list"),
     "foreign query": ("step_s: 60", "step_s: 60\npush: [{metric_name: a}]", 1, "", "must be empty", "must be empty"),
-    "connection with a typo": ("connection: prometheus", "connection:\n  url: http://x\n  usr: me", 6, "connection.usr", "Extra", "spelling"),
+    "connection with a typo": ("connection: prometheus", "connection:\n  url: x\n  usr: me", 6, "connection.usr", "Extra", "spelling"),
     "connection without address": ("connection: prometheus", "connection: {username: me}", 4, "connection.url", "required", "add"),
     "field twice": ("title: Requests", "title: Requests\ntitle: Other", 3, "title", "second time", "keep one"),
     "tab": ("step_s: 60", "\tstep_s: 60", 6, "", "not YAML", "indentation"),

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from domain.anomalies.bands import Band, compute_classical_band, compute_robust_band
+from domain.anomalies.tail_score import compute_tail_score
 from domain.baselines.levels import LEVEL
 from domain.baselines.matching import RELATIVE_ZERO, match_baselines
 from domain.signals import TIMESTAMP
@@ -35,9 +36,10 @@ ANOMALY_SCHEMA: dict[str, pl.DataType] = {
 def detect_against_baselines(points: pl.DataFrame, baselines: pl.DataFrame, *, sigma: float = 3.0) -> pl.DataFrame:
     """Judge each point by the newest baseline computed at or before it.
 
-    Two detectors look at each point: classical, outside mean ± sigma · std; robust, outside the band of median and MAD
-    (`domain.anomalies.bands`), silent where half the history is one value. The one that objects speaks; if both or none
-    do, the more surprised one. A series that was constant is anomalous as soon as it moves.
+    Two detectors look at each point: classical, outside mean ± sigma · spread; robust, outside the band of median and MAD
+    (`domain.anomalies.bands`), silent where half the history is one value. Both are carried forward by the trend of the
+    series, and both spreads are honest: they know that the next day differs from the last (`domain.baselines`). The one that
+    objects speaks; if both or none do, the more surprised one. A series that was constant is anomalous as soon as it moves.
 
     Args:
         points: POINTS_SCHEMA; null and non-finite values are left out.
@@ -50,19 +52,21 @@ def detect_against_baselines(points: pl.DataFrame, baselines: pl.DataFrame, *, s
 
     """
     matched = match_baselines(points, baselines)
-    value, mean, std, median, mad = (
-        matched[name].to_numpy() for name in ("metric_value", "mean", "std", "median", "mad")
+    value, mean, spread, median, robust_spread = (
+        matched[name].to_numpy() for name in ("metric_value", "mean", "spread", "median", "robust_spread")
     )
-    count = matched["points"].cast(pl.Float64).fill_null(2.0).to_numpy()
+    degrees = matched["degrees"].fill_null(1.0).to_numpy()
     floor = np.maximum(RELATIVE_ZERO * np.abs(mean), np.finfo(float).tiny)
-    is_constant = std <= floor
-    classical = compute_classical_band(value, mean, std=np.maximum(std, floor), count=count, sigma=sigma)
-    robust = compute_robust_band(value, median, mad=mad, count=count, sigma=sigma)
-    is_robust = (mad > floor) & ~is_constant & _is_louder(robust, classical)
+    is_constant = spread <= floor
+    classical = compute_classical_band(value, mean, spread=np.maximum(spread, floor), degrees=degrees, sigma=sigma)
+    robust = compute_robust_band(value, median, spread=robust_spread, degrees=degrees, sigma=sigma)
+    is_robust = (robust_spread > floor) & ~is_constant & _is_louder(robust, classical)
     chosen = {
         name: pl.Series(np.where(is_robust, getattr(robust, name), getattr(classical, name)))
-        for name in ("center", "lower", "upper", "score", "is_outside")
+        for name in ("center", "lower", "upper", "is_outside")
     }
+    score = compute_tail_score(np.where(is_robust, robust.surprise, classical.surprise))
+    chosen["score"] = pl.Series(score)
     frame = matched.with_columns(**chosen, is_robust=pl.Series(is_robust), is_constant=pl.Series(is_constant))
     return frame.select(
         "series_id",
@@ -85,5 +89,5 @@ def detect_against_baselines(points: pl.DataFrame, baselines: pl.DataFrame, *, s
 
 
 def _is_louder(first: Band, second: Band) -> NDArray[np.bool_]:
-    more_surprised = first.score > second.score
+    more_surprised = first.surprise > second.surprise
     return np.where(first.is_outside == second.is_outside, more_surprised, first.is_outside)

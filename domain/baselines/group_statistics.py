@@ -82,3 +82,13 @@ def _middle(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     low, high = rows[:, (size - 1) // 2], rows[:, size // 2]
     middle: NDArray[np.float64] = low + (high - low) / 2
     return middle
+
+
+def compute_known_median(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Median along the last axis, NaN left out; NaN where there is nothing."""
+    ordered = np.sort(values, axis=-1)  # NaN last
+    count = np.maximum(np.sum(~np.isnan(ordered), axis=-1, keepdims=True), 1)
+    low = np.take_along_axis(ordered, (count - 1) // 2, axis=-1)
+    high = np.take_along_axis(ordered, count // 2, axis=-1) if ordered.shape[-1] > 1 else low
+    middle: NDArray[np.float64] = (low + (high - low) / 2)[..., 0]
+    return middle

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from domain.baselines.levels import LEVEL, BaselineLevel, hour_of_day, hour_of_week
+from domain.baselines.levels import LEVEL, BaselineLevel, hour_of_like_day, hour_of_week
 
 #: A spread below this share of the level is rounding error: the bucket is constant.
 RELATIVE_ZERO = 1e-9
@@ -15,10 +15,20 @@ MAX_AGE = timedelta(days=14)
 
 _BUCKET = {
     BaselineLevel.TIME_OF_WEEK: hour_of_week(),
-    BaselineLevel.TIME_OF_DAY: hour_of_day(),
+    BaselineLevel.TIME_OF_DAY: hour_of_like_day(),
     BaselineLevel.OVERALL: pl.lit(0, pl.Int16),
 }
-_STATISTICS = ("points", "mean", "std", "median", "mad")
+_STATISTICS = (
+    "points",
+    "mean",
+    "median",
+    "spread",
+    "robust_spread",
+    "degrees",
+    "slope_per_day",
+    "slope_std",
+    "age_days",
+)
 
 
 def match_baselines(points: pl.DataFrame, baselines: pl.DataFrame, *, max_age: timedelta = MAX_AGE) -> pl.DataFrame:
@@ -34,7 +44,9 @@ def match_baselines(points: pl.DataFrame, baselines: pl.DataFrame, *, max_age: t
         max_age: baselines older than this at the time of the point are not used.
 
     Returns:
-        The points sorted by series and time, with level, points, mean, std, median, mad; null where nothing answers.
+        The points sorted by series and time, with level, points, mean and median carried forward to the time of the point by
+        the trend of the series, spread and robust_spread with the uncertainty of that trend, degrees; null where nothing
+        answers.
 
     """
     usable = points.select("series_id", "captured_at", "metric_value").filter(pl.col("metric_value").is_finite())
@@ -57,11 +69,26 @@ def match_baselines(points: pl.DataFrame, baselines: pl.DataFrame, *, max_age: t
         parts.append(matched.filter(~is_open).with_columns(level=pl.lit(level.value, LEVEL)))
         pending = pending.filter(is_open)
     unmatched = pending.with_columns(level=pl.lit(None, LEVEL))
-    return pl.concat([*parts, unmatched], how="diagonal").drop("bucket", "computed_at").sort("series_id", "captured_at")
+    answered = pl.concat([*parts, unmatched], how="diagonal").with_columns(**_carried_forward())
+    return answered.drop("bucket", "computed_at", "slope_per_day", "slope_std", "age_days").sort(
+        "series_id", "captured_at"
+    )
+
+
+def _carried_forward() -> dict[str, pl.Expr]:
+    days = (pl.col("captured_at") - pl.col("computed_at")).dt.total_microseconds() / 86_400e6 + pl.col("age_days")
+    shift, doubt = pl.col("slope_per_day") * days, pl.col("slope_std") * days
+    robust = pl.when(pl.col("robust_spread") > 0).then((pl.col("robust_spread") ** 2 + doubt**2).sqrt())
+    return {
+        "mean": pl.col("mean") + shift,
+        "median": pl.col("median") + shift,
+        "spread": (pl.col("spread") ** 2 + doubt**2).sqrt(),
+        "robust_spread": robust.otherwise("robust_spread"),
+    }
 
 
 def _answering(baselines: pl.DataFrame, level: BaselineLevel, buckets: pl.Series) -> pl.DataFrame:
     rows = baselines.lazy().filter(pl.col("level") == level.value, pl.col("bucket").is_in(buckets.unique().to_list()))
     if level is not BaselineLevel.OVERALL:
-        rows = rows.filter(pl.col("std") > RELATIVE_ZERO * pl.col("mean").abs())
+        rows = rows.filter(pl.col("spread") > RELATIVE_ZERO * pl.col("mean").abs())
     return rows.select("series_id", "computed_at", "bucket", *_STATISTICS).collect()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import special
 
+from domain.anomalies.tail_score import compute_normal_deviate
 from domain.baselines.matching import RELATIVE_ZERO, match_baselines
 
 Floats = NDArray[np.float64]
@@ -39,9 +39,10 @@ class Residuals:
 def compute_residuals(points: pl.DataFrame, baselines: pl.DataFrame) -> Residuals:
     """Deviations from the baseline computed before each point, as normal deviates, clipped to ± CLIP.
 
-    (value - mean) / (std · sqrt(1 + 1/n)) follows Student's t with n - 1 degrees when the baseline has n normal points; its
-    tail is turned into the normal deviate of the same tail, so that baselines of few points raise no extra alarms. Points
-    without a baseline are left out. Where all history was constant, a point that stays is 0 and one that moves is ± CLIP.
+    (value - expected) / spread, the spread being the standard error of a prediction by the baseline (day-to-day scatter and
+    trend included), follows Student's t; it is turned into the normal deviate of the same tail, so that baselines of few
+    points raise no extra alarms. Points without a baseline are left out. Where all history was constant, a point that stays is
+    0 and one that moves is ± CLIP.
 
     Args:
         points: POINTS_SCHEMA.
@@ -49,11 +50,11 @@ def compute_residuals(points: pl.DataFrame, baselines: pl.DataFrame) -> Residual
 
     """
     matched = match_baselines(points, baselines).filter(pl.col("level").is_not_null())
-    value, mean, std, count = (matched[name].to_numpy() for name in ("metric_value", "mean", "std", "points"))
-    spread = np.maximum(std, np.maximum(RELATIVE_ZERO * np.abs(mean), np.finfo(float).tiny))
+    value, mean, spread, degrees = (matched[name].to_numpy() for name in ("metric_value", "mean", "spread", "degrees"))
+    floor = np.maximum(RELATIVE_ZERO * np.abs(mean), np.finfo(float).tiny)
     with np.errstate(over="ignore"):
-        deviation = np.abs(value - mean) / (spread * np.sqrt(1 + 1 / count))
-    z = np.minimum(-special.ndtri(special.stdtr(count - 1.0, -deviation)), CLIP)
+        deviation = (value - mean) / np.maximum(spread, floor)
+    z = np.minimum(compute_normal_deviate(deviation, degrees=degrees), CLIP)
     frame = matched.select("series_id", "captured_at").with_columns(z=pl.Series(np.copysign(z, value - mean)))
     return pack_residuals(frame)
 

@@ -85,7 +85,7 @@ def read_baselines(lake: Lake, *, start: datetime, end: datetime) -> pl.DataFram
         for k in range(int((end - start) / timedelta(hours=1)) + 2)
     }
     of_week = sorted({(hour + 72) % 168 for hour in hours})
-    of_day = sorted({hour % 24 for hour in hours})
+    of_day = sorted({hour % 24 + kind for hour in hours for kind in (0, 24)})
     return lake.query(
         """
         SELECT * FROM baselines

@@ -52,7 +52,7 @@ ESTIMATORS: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
 }
 #: Columns in the unit of the metric, and those in its spread only; all others carry no unit.
 IN_UNITS = {"metric_value", "expected", "lower", "upper", "mean", "median"}
-IN_SPREADS = {"std", "mad"}
+IN_SPREADS = {"std", "mad", "spread", "robust_spread", "slope_per_day", "slope_std"}
 UNITLESS_LIMITS = {"control_charts"}
 
 every_estimator = pytest.mark.parametrize("estimate", ESTIMATORS.values(), ids=ESTIMATORS.keys())

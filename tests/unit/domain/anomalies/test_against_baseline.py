@@ -23,9 +23,13 @@ def points_of(values, *, series_id=1, start=MONDAY, step_s=300):
     return pl.DataFrame(data, schema=POINTS_SCHEMA)
 
 
-def baseline(*, mean=100.0, std=2.0, median=100.0, mad=0.0, points=1000, level="overall", computed_at=END):
-    row = (1, level, 0, points, mean, std, median, mad, computed_at)
-    return pl.DataFrame([row], schema=BASELINE_SCHEMA, orient="row")
+def baseline(**changes):
+    row = {
+        **{"series_id": 1, "level": "overall", "bucket": 0, "points": 1000, "mean": 100.0, "std": 2.0, "median": 100.0},
+        **{"mad": 0.0, "spread": 2.0, "robust_spread": 0.0, "degrees": 1000.0, "slope_per_day": 0.0, "slope_std": 0.0},
+        **{"age_days": 3.5, "computed_at": END, **changes},
+    }
+    return pl.DataFrame([row], schema=BASELINE_SCHEMA)
 
 
 def judge(value, baselines, *, at=END, sigma=3.0):
@@ -46,7 +50,7 @@ def test_the_width_of_the_band_can_be_asked_for():
 
 
 def test_the_score_is_a_half_at_three_sigma_and_grows_with_the_deviation():
-    scores = [judge(100.0 + 2.0 * z, baseline(points=1_000_000))["score"] for z in (0, 1, 2, 3, 5, 50)]
+    scores = [judge(100.0 + 2.0 * z, baseline(degrees=1e6))["score"] for z in (0, 1, 2, 3, 5, 50)]
     assert scores == sorted(scores)
     assert scores[0] == 0.0
     assert scores[3] == pytest.approx(0.5, abs=0.001)
@@ -55,9 +59,9 @@ def test_the_score_is_a_half_at_three_sigma_and_grows_with_the_deviation():
 
 def test_the_same_surprise_scores_the_same_in_every_unit_and_less_with_less_history():
     one = judge(106.0, baseline())["score"]
-    other = judge(106e6, baseline(mean=100e6, std=2e6, median=100e6))["score"]
+    other = judge(106e6, baseline(mean=100e6, spread=2e6, median=100e6))["score"]
     assert other == pytest.approx(one)
-    assert judge(106.0, baseline(points=10))["score"] < one
+    assert judge(106.0, baseline(degrees=9.0))["score"] < one
 
 
 @pytest.mark.requirement("C1")
@@ -92,21 +96,81 @@ def test_a_constant_that_stays_is_normal_and_one_that_moves_is_not():
         assert moves["detector"] == "baseline_constant"
 
 
-def test_a_constant_hour_leaves_the_answer_to_a_level_that_knows_a_spread():
-    values = np.random.default_rng(2).normal(100, 5, 2016)
-    values[:12] = 100.0
-    found = judge(103.0, compute_baselines(points_of(values), as_of=END))
-    assert found["level"] == "time_of_day"
-    assert not found["is_anomaly"]
+def test_an_hour_that_was_constant_is_judged_by_the_spread_that_other_hours_know():
+    values = np.random.default_rng(2).normal(100, 5, (7, 24, 12))
+    values[0, 0] = 100.0
+    history = compute_baselines(points_of(values.ravel()), as_of=END)
+    assert not judge(103.0, history)["is_anomaly"]
+    assert judge(130.0, history)["is_anomaly"]
+
+
+def test_a_constant_level_leaves_the_answer_to_one_that_knows_a_spread():
+    constant = baseline(level="time_of_week", std=0.0, spread=0.0, points=12)
+    found = judge(103.0, pl.concat([constant, baseline()]))
+    assert (found["level"], found["is_anomaly"]) == ("overall", False)
 
 
 def test_the_finest_level_with_enough_points_answers():
-    values = np.where(np.arange(2016) < 12, 10.0, 50.0) + np.random.default_rng(3).normal(0, 1, 2016)
+    rng = np.random.default_rng(3)
+    values = np.where(np.arange(2016) % 288 < 12, 10.0, 50.0) + rng.normal(0, 1, 2016)
     history = compute_baselines(points_of(values), as_of=END)
     assert judge(10.0, history)["level"] == "time_of_week"
     assert not judge(10.0, history)["is_anomaly"]
     assert judge(50.0, history)["is_anomaly"]
-    assert judge(50.0, history, at=END + timedelta(hours=1))["level"] == "time_of_week"
+    of_day = history.filter(pl.col("level") != "time_of_week")
+    assert judge(50.0, of_day)["level"] == "time_of_day"
+    assert judge(50.0, of_day)["is_anomaly"]
+
+
+def days_apart(seed, *, days=28, day_std=3.0, weekend=0.0, growth=0.0):
+    """Days that differ from each other by more than the values within an hour do."""
+    rng = np.random.default_rng(seed)
+    smooth = np.interp(np.arange(days * 288), np.arange(days * 8 + 1) * 36, rng.normal(0, day_std, days * 8 + 1))
+    day = np.arange(days * 288) // 288
+    season = 10 * np.sin(2 * np.pi * np.arange(days * 288) / 288)
+    is_weekend = day % 7 >= 5
+    return (
+        100
+        + season
+        + smooth
+        + rng.normal(0, 1, days * 288)
+        + weekend * is_weekend
+        + growth * np.arange(days * 288) / 288
+    )
+
+
+def judge_last_weeks(values):
+    """Everything after the first week, against one set per midnight."""
+    points = points_of(values)
+    midnights = [END + timedelta(days=k) for k in range(len(values) // 288 - 7)]
+    history = pl.concat([compute_baselines(points, as_of=at) for at in midnights])
+    return detect_against_baselines(points.filter(pl.col("captured_at") >= END), history)
+
+
+@pytest.mark.requirement("C1")
+@pytest.mark.parametrize("weekend", [0.0, -20.0])
+def test_days_that_differ_are_as_rarely_anomalous_as_noise_is(weekend):
+    shares = [judge_last_weeks(days_apart(seed, weekend=weekend))["is_anomaly"].mean() for seed in range(4)]
+    assert np.mean(shares) < 0.015
+
+
+@pytest.mark.requirement("C1")
+@pytest.mark.parametrize("growth", [0.5, 5.0, -2.0])
+def test_a_series_that_grows_is_judged_by_where_it_has_grown_to(growth):
+    values = 500 + np.random.default_rng(5).normal(0, 0.3, 28 * 288) + growth * np.arange(28 * 288) / 288
+    judged = judge_last_weeks(values)
+    assert judged["is_anomaly"].mean() < 0.015
+    assert (judged["expected"] - (500 + growth * (7 + np.arange(judged.height) / 288))).abs().max() < abs(growth) + 1
+    points = points_of(values)
+    stops = judge(values[2015] - 7 * growth, compute_baselines(points, as_of=END))
+    assert stops["is_anomaly"], "last week's level is no longer normal"
+
+
+def test_a_jump_of_many_spreads_is_seen_in_every_week():
+    values = days_apart(6)
+    values[-288 * 3 : -288 * 3 + 6] += 40
+    judged = judge_last_weeks(values)
+    assert judged["is_anomaly"][-288 * 3 : -288 * 3 + 6].all()
 
 
 def test_a_point_is_never_judged_by_a_baseline_computed_after_it():

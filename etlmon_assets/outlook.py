@@ -2,20 +2,29 @@
 
 # Dagster reads annotations at definition time: no postponed evaluation here.
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import polars as pl
-from dagster import AssetCheckSpec, AssetsDefinition, MaterializeResult, asset
+from dagster import AssetCheckSpec, AssetsDefinition, Config, MaterializeResult, asset
 
 from etlmon_assets import keys
 from etlmon_assets.showing import check, line_plot, table
 from etlmon_assets.stepping import run_step
 from resources.analytics.capacity import refresh_capacity
-from resources.analytics.forecasts import refresh_forecasts, refresh_seasonality
+from resources.analytics.forecasts import SLOW_MODEL_SERIES, refresh_forecasts, refresh_seasonality
 from resources.analytics.views import read_capacity, read_forecast_picture, read_series_names
 from resources.dagster_bindings import PlatformResource
 
 _COMMON: dict[str, Any] = {"group_name": keys.GROUP_OUTLOOK, "owners": keys.OWNERS}
+
+
+class ForecastConfig(Config):
+    """On how many series the slow models (ETS, ARIMA, Prophet) compete as well."""
+
+    slow_series: int = SLOW_MODEL_SERIES
+
+
 _MIN_COVERAGE, _MAX_COVERAGE = 0.65, 0.95
 
 
@@ -57,10 +66,10 @@ def seasonality(platform: PlatformResource) -> MaterializeResult[None]:
         )
     ],
 )
-def forecasts(platform: PlatformResource) -> Iterator[Any]:
+def forecasts(config: ForecastConfig, platform: PlatformResource) -> Iterator[Any]:
     """Forecasts with their backtest."""
     with platform.open() as (_, lake):
-        step = run_step(lake, refresh_forecasts)
+        step = run_step(lake, partial(refresh_forecasts, slow_series=config.slow_series))
         scores = step.result.scores.filter("is_chosen")
         by_model = (
             scores.group_by("model")

@@ -16,7 +16,7 @@ from resources.lake.connection import Lake
 
 HISTORY_DAYS = 30
 HORIZON_HOURS = 48
-_SLOW_MODEL_SERIES = 6
+SLOW_MODEL_SERIES = 3
 _KEPT_FORECAST_DAYS = 14
 
 
@@ -47,14 +47,15 @@ def refresh_seasonality(lake: Lake, *, now: datetime) -> SeasonalityResult:
     return SeasonalityResult(periods, peaks)
 
 
-def refresh_forecasts(lake: Lake, *, now: datetime) -> ForecastResult:
+def refresh_forecasts(lake: Lake, *, now: datetime, slow_series: int = SLOW_MODEL_SERIES) -> ForecastResult:
     """Forecast every series two days ahead; error and interval stay beside the forecast.
 
-    ETS, ARIMA and Prophet are slow: they compete on a few of the series with a limit; all others have the fast models.
+    ETS, ARIMA and Prophet need seconds per series: they compete on `slow_series` of the series with a limit; all others have
+    the fast models.
     """
     points = read_hourly_points(lake, now=now)
     with threadpool_limits(1):  # BLAS threads spin on the small matrices of these models
-        tried = _try_slow_models(lake, points, forecast_series(points, horizon=HORIZON_HOURS))
+        tried = _try_slow_models(lake, points, forecast_series(points, horizon=HORIZON_HOURS), most=slow_series)
     stamp = pl.lit(now).alias("computed_at")
     forecasts, scores = tried.forecasts.with_columns(stamp), tried.scores.with_columns(stamp)
 
@@ -70,10 +71,8 @@ def refresh_forecasts(lake: Lake, *, now: datetime) -> ForecastResult:
     return ForecastResult(forecasts, scores, tried.refused)
 
 
-def _try_slow_models(lake: Lake, points: pl.DataFrame, fast: ForecastResult) -> ForecastResult:
-    wanted = lake.query(
-        "SELECT series_id FROM series WHERE limit_value IS NOT NULL ORDER BY series_id LIMIT ?", [_SLOW_MODEL_SERIES]
-    )
+def _try_slow_models(lake: Lake, points: pl.DataFrame, fast: ForecastResult, *, most: int) -> ForecastResult:
+    wanted = lake.query("SELECT series_id FROM series WHERE limit_value IS NOT NULL ORDER BY series_id LIMIT ?", [most])
     forecast_ids = fast.forecasts["series_id"].unique()
     ids = wanted["series_id"].filter(wanted["series_id"].is_in(forecast_ids.implode()))
     if ids.is_empty():

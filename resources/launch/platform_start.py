@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -15,25 +16,20 @@ from pathlib import Path
 import httpx
 import yaml
 
-from domain.errors import ConfigurationError, RuleFileError, StorageError
-from domain.loaders.definition import LoaderDefinition
+from domain.errors import ConfigurationError, StorageError
 from resources.clock import utc_now
-from resources.encryption import load_cipher
 from resources.json_logs import new_correlation_id
 from resources.launch.dagster_control import DagsterControl
 from resources.launch.display import Display
 from resources.launch.processes import Child, Processes
 from resources.launch.up_file import UpFile, remove_up_file, write_up_file
-from resources.platform import open_database, prepare_storage
-from resources.postgres.engine import make_engine
-from resources.postgres.loaders_repository import LoadersRepository
+from resources.platform import open_database
 from resources.postgres.url import DatabaseUrl
-from resources.rule_files import load_rule_folder, shipped_rules
+from resources.rule_files import shipped_rules
 from resources.secret_files import load_token
 from resources.settings import Settings, export_environment
 
 _READY_S = 180.0
-_DEMO_PREFIX = "demo-"
 _EVERYTHING_JOB = "everything"
 _HISTORY_DAYS = 31
 STEPS = ("database", "synthetic estate", "loaders", "API", "Dagster", "history")
@@ -68,8 +64,6 @@ def run_platform(settings: Settings, display: Display, *, is_demo: bool, is_leav
     display.begin("database", "embedded PostgreSQL" if settings.database_url is None else "external PostgreSQL")
     processes = Processes()
     with open_database(settings) as url:
-        prepare_storage(settings, url)
-        display.done("database")
         environment = {
             **export_environment(settings),
             "ETLMON_DATABASE_URL": url.render(),
@@ -78,6 +72,8 @@ def run_platform(settings: Settings, display: Display, *, is_demo: bool, is_leav
             "PYTHONUNBUFFERED": "1",
             "DAGSTER_DISABLE_TELEMETRY": "1",
         }
+        _run_to_end("resources.launch.prepare", environment)
+        display.done("database")
         start = _Start(settings, url, display, processes, environment, is_demo)
         try:
             _start_all(start)
@@ -161,27 +157,28 @@ def _start_api(start: _Start) -> None:
 
 def _seed_loaders(start: _Start) -> None:
     start.display.begin("loaders")
-    folder = (start.settings.rules_path or shipped_rules()) / "loaders"
-    loaded = load_rule_folder(folder, LoaderDefinition)
-    broken = [error for error in loaded.values() if isinstance(error, RuleFileError)]
-    for error in broken:
-        start.display.note(f"{error.error_type}: {error.reason} → {error.suggestion}")
-    usable = [
-        one
-        for path, one in loaded.items()
-        if isinstance(one, LoaderDefinition) and (start.is_demo or not path.name.startswith(_DEMO_PREFIX))
-    ]
-    engine = make_engine(start.url)
-    try:
-        results = LoadersRepository(engine, load_cipher(start.settings.home)).seed(usable, at=utc_now())
-    finally:
-        engine.dispose()
-    changed = sum(result.action != "unchanged" for result in results)
-    text = f"{len(results)} definitions, {changed} new or changed"
-    if broken:
-        start.display.failed("loaders", f"{text}; {len(broken)} broken files left out")
+    said = json.loads(_run_to_end("resources.launch.seed", start.environment, *(["--demo"] if start.is_demo else [])))
+    for text in said["broken"]:
+        start.display.note(text)
+    text = f"{said['definitions']} definitions, {said['changed']} new or changed"
+    if said["broken"]:
+        start.display.failed("loaders", f"{text}; {len(said['broken'])} broken files left out")
     else:
         start.display.done("loaders", text)
+
+
+def _run_to_end(module: str, environment: dict[str, str], *arguments: str) -> str:
+    """Run one of our modules in a process of its own: what it imports does not stay in the memory of `etlmon up`.
+
+    Raises:
+        StorageError: with the words of the module.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        words = done.stderr.strip().splitlines()[-2:] or ["no reason given"]
+        raise StorageError(" ".join(words), suggestion="`etlmon doctor` looks closer")
+    return done.stdout
 
 
 def _start_dagster(start: _Start) -> Child:
@@ -306,7 +303,7 @@ def _launch_everything(control: DagsterControl) -> str:
         "dagster/asset_partition_range_end": f"{today:%Y-%m-%d}",
         "etlmon/correlation_id": new_correlation_id(),
     }
-    config = {"ops": {"capture": {"config": {"mode": "due"}}}}
+    config = {"ops": {"capture": {"config": {"mode": "due"}}, "forecasts": {"config": {"slow_series": 1}}}}
     return control.launch(_EVERYTHING_JOB, location="analytics", tags=tags, run_config=config)
 
 

@@ -144,6 +144,8 @@ def _judge(attempts: pl.DataFrame, *, now: datetime) -> pl.DataFrame:
     is_failed = pl.col("piece") < 0
     was_captured = pl.col("known_outcome").is_not_null() & (pl.col("known_outcome") != WindowOutcome.MISSING.value)
     differs = (pl.col("digest") != pl.col("known_digest")) | (pl.col("quarantined_rows") != pl.col("known_quarantined"))
+    # a source that came back empty must not erase what was captured: a look-back only adds; capturing a stated range replaces
+    shrinks = ~pl.col("is_backfill") & (pl.col("signal_rows") < pl.col("known_rows"))
     grace = pl.max_horizontal(pl.lit(_LATE_GRACE_S), 2.0 * pl.col("period_s"))
     is_late = ~pl.col("is_backfill") & ((pl.lit(now) - pl.col("due_at")).dt.total_seconds() > grace)
     outcome = (
@@ -170,7 +172,7 @@ def _judge(attempts: pl.DataFrame, *, now: datetime) -> pl.DataFrame:
         .cast(pl.Int64),
         is_written=pl.when(is_failed)
         .then(pl.col("known_outcome").is_null())
-        .otherwise(~was_captured | differs | pl.col("is_push")),
+        .otherwise(~was_captured | (differs & ~shrinks) | pl.col("is_push")),
     )
     totals = (
         pl.when(pl.col("is_push") & was_captured)

@@ -32,7 +32,7 @@ from resources.settings import Settings, export_environment
 _READY_S = 180.0
 _EVERYTHING_JOB = "everything"
 _HISTORY_DAYS = 31
-STEPS = ("database", "synthetic estate", "loaders", "API", "Dagster", "history")
+STEPS = ("database", "API", "Dagster", "synthetic estate", "loaders", "history")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,6 @@ def run_platform(settings: Settings, display: Display, *, is_demo: bool, is_leav
                     utc_now(),
                 ),
             )
-            _print_addresses(start)
             _derive_history(start)
             if not is_leaving_when_ready:
                 _watch(start)
@@ -115,35 +114,46 @@ def _start_all(start: _Start) -> None:
     simulator = _start_simulator(start) if start.is_demo else None
     dagster = _start_dagster(start)
     _start_api(start)
-    if simulator:
-        _await_simulator(start, simulator)
-    _seed_loaders(start)
     _await_dagster(start, dagster)
+    _print_addresses(start)
+    if simulator:
+        _await(lambda: _sync_connections(start), simulator, "the synthetic estate")
+        start.display.done("synthetic estate", "its logs and runs of 30 days are there")
+    _seed_loaders(start)
 
 
 def _start_simulator(start: _Start) -> Child:
-    start.display.begin("synthetic estate")
-    endpoint = start.settings.home / "simulator" / "endpoint.json"
-    endpoint.unlink(missing_ok=True)
-    return start.child(
-        "simulator", sys.executable, "-m", "resources.simulator", "--home", str(start.settings.home), "--port", "0"
-    )
+    start.display.begin("synthetic estate", "feeding its history")
+    _endpoint(start).unlink(missing_ok=True)
+    _sync_connections(start)
+    command = (sys.executable, "-m", "resources.simulator", "--home", str(start.settings.home), "--port", "0")
+    return start.child("simulator", *command)
 
 
-def _await_simulator(start: _Start, child: Child) -> None:
-    path = start.settings.home / "simulator" / "endpoint.json"
-    _await(path.exists, child, "the synthetic estate")
-    endpoint = json.loads(path.read_text())
+def _endpoint(start: _Start) -> Path:
+    """Written by the simulator once its history is fed; a restarted one must be silent until then, or logs would be missing."""
+    return start.settings.home / "simulator" / "endpoint.json"
+
+
+def _sync_connections(start: _Start) -> bool:
+    """HOME/run/connections.yaml exists exactly while the estate is ready to be captured; whether it is."""
+    target = start.run / "connections.yaml"
+    if not _endpoint(start).exists():
+        target.unlink(missing_ok=True)
+        return False
+    endpoint = json.loads(_endpoint(start).read_text())
     connections = {
         "prometheus": {"url": endpoint["prometheus_url"]},
         "elasticsearch": {"url": endpoint["elasticsearch_url"]},
         "etl_runs": {"url": endpoint["sql_url"]},
     }
-    start.run.mkdir(parents=True, exist_ok=True)
-    staging = start.run / "connections.yaml.new"
-    staging.write_text("# written by `etlmon up --demo`\n" + yaml.safe_dump(connections))
-    staging.rename(start.run / "connections.yaml")
-    start.display.done("synthetic estate", endpoint["prometheus_url"])
+    content = "# written by `etlmon up --demo`\n" + yaml.safe_dump(connections)
+    if not target.exists() or target.read_text() != content:
+        start.run.mkdir(parents=True, exist_ok=True)
+        staging = target.with_suffix(".new")
+        staging.write_text(content)
+        staging.rename(target)
+    return True
 
 
 def _start_api(start: _Start) -> None:
@@ -331,7 +341,11 @@ def _answers(url: str) -> bool:
 
 def _keep_running(start: _Start) -> None:
     for name in start.processes.revive(now=time.monotonic()):
+        if name == "simulator":
+            _endpoint(start).unlink(missing_ok=True)
         start.display.note(f"{name} had died and was started again; see {start.settings.home}/logs/{name}.log")
+    if start.is_demo:
+        _sync_connections(start)
 
 
 def _watch(start: _Start) -> None:

@@ -21,8 +21,14 @@ NOW = datetime(2026, 3, 10, 12, 0, 40, tzinfo=UTC)
 
 def loader(code: str = "DEMO-A", **changes: object) -> ActiveLoader:
     body: dict[str, object] = {
-        "code": code, "title": code, "source": "prometheus", "connection": {"url": "http://nowhere"},
-        "schedule": "*/5 * * * *", "step_s": 60, "expected_latency_s": 30, "history_s": 3600,
+        "code": code,
+        "title": code,
+        "source": "prometheus",
+        "connection": {"url": "http://nowhere"},
+        "schedule": "*/5 * * * *",
+        "step_s": 60,
+        "expected_latency_s": 30,
+        "history_s": 3600,
         "prometheus": [{"metric_name": "requests", "promql": "up"}],
     }
     return ActiveLoader(LoaderDefinition.model_validate({**body, **changes}), version=1)
@@ -132,7 +138,9 @@ def test_bad_values_go_to_quarantine_with_a_reason_and_are_not_doubled(
     source.value = lambda i, at: bad.get(i, 1.0) if at == at_bad else smooth(i, at)
     run(loader())
     run(loader(), period=(NOW - timedelta(hours=1), NOW))
-    rows = platform.lake.query("SELECT reason, raw_value, labels::VARCHAR, captured_at FROM quarantine ORDER BY reason").rows()
+    rows = platform.lake.query(
+        "SELECT reason, raw_value, labels::VARCHAR, captured_at FROM quarantine ORDER BY reason"
+    ).rows()
     assert rows == [("INFINITE", "inf", '{"n":"1"}', at_bad), ("NOT_A_NUMBER", "NaN", '{"n":"0"}', at_bad)]
     assert len(signals(platform)) == 3 * 60 - 2
 
@@ -151,12 +159,16 @@ def test_an_exploding_loader_keeps_its_top_series_and_says_so(
     assert "40 series over max_series=10" in detail
 
 
-def test_a_broken_loader_fails_alone(platform: Platform, run: Callable[..., CaptureRun], source: ComputedSource) -> None:
+def test_a_broken_loader_fails_alone(
+    platform: Platform, run: Callable[..., CaptureRun], source: ComputedSource
+) -> None:
     source.failures["DEMO-B"] = RuntimeError("a defect")
     result = run(loader("DEMO-A"), loader("DEMO-B"), loader("DEMO-C"))
     assert [one.code for one in result.failed] == ["DEMO-B"]
     assert len(signals(platform)) == 2 * 3 * 60
-    row = platform.lake.query("SELECT error_type, reason FROM capture_ledger WHERE loader_code = 'DEMO-B' LIMIT 1").row(0)
+    row = platform.lake.query("SELECT error_type, reason FROM capture_ledger WHERE loader_code = 'DEMO-B' LIMIT 1").row(
+        0
+    )
     assert row[0] == "SOURCE_ERROR"
     assert "RuntimeError" in row[1]
 
@@ -166,3 +178,16 @@ def test_an_unconfigured_connection_is_named(platform: Platform, run: Callable[.
     assert error is not None
     assert error.error_type == "CONFIGURATION_ERROR"
     assert "ETLMON_NOWHERE_URL" in error.suggestion
+
+
+@pytest.mark.requirement("B7")
+def test_a_source_that_forgot_its_past_erases_nothing_until_the_range_is_captured_on_purpose(
+    platform: Platform, run: Callable[..., CaptureRun], source: ComputedSource
+) -> None:
+    run(loader(late_lookback_s=1800))
+    forgotten = datetime(2026, 3, 10, 11, 50, tzinfo=UTC)
+    source.value = lambda i, at: None if at < forgotten else smooth(i, at)
+    run(loader(late_lookback_s=1800), at=NOW + timedelta(minutes=5))
+    assert len(signals(platform)) == 3 * 65
+    run(loader(), period=(forgotten - timedelta(minutes=10), forgotten))
+    assert len(signals(platform)) == 3 * 55

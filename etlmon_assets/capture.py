@@ -178,7 +178,11 @@ def _materialisations(run: CaptureRun, lake: Lake, *, seconds: float) -> Iterato
             "rows": run.signals,
             "loaders_failed": len(run.failed),
             **shared,
-            **({"watermark": min(watermarks).isoformat()} if watermarks else {}),
+            **(
+                {"watermark": max(watermarks).isoformat(), "watermark_of_slowest": min(watermarks).isoformat()}
+                if watermarks
+                else {}
+            ),
         },
     )
     lines = sum(one.log_lines for one in run.outcomes.values())

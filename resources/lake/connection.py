@@ -47,8 +47,14 @@ def _quote(text: str) -> str:
 
 def translate_lake_error(error: duckdb.Error) -> EtlmonError:
     """DuckDB's failure in the words of our tree."""
-    words = " ".join(str(error).split())
+    words = " ".join(str(error).partition("Stack Trace:")[0].split())
     low = words.lower()
+    if isinstance(error, duckdb.InternalException | duckdb.FatalException):
+        # DuckLake 1.5 trips over a catalog connection that breaks while it reads: the next opening of the lake works
+        return StorageUnavailableError(
+            f"DuckDB failed inside, most often because its catalog went away: {words[:200]}",
+            suggestion="is PostgreSQL running? Try again; if it stays, please report it",
+        )
     if any(part in low for part in ("no space left", "disk full", "file too large", "quota exceeded")):
         return StorageFullError(f"the lake has no space left: {words[:300]}", suggestion="free disk space, then retry")
     if any(
@@ -221,9 +227,15 @@ class Answered:
         self._relation = relation
 
     def show_text(self, limit: int) -> str:
-        """A box drawn around the first rows."""
-        text = self._relation.limit(limit).execute()
-        return str(text)
+        """A box drawn around the first rows.
+
+        Raises:
+            InputDataError: a value cannot be computed.
+        """
+        try:
+            return str(self._relation.limit(limit).execute())
+        except duckdb.Error as error:
+            raise InputDataError(" ".join(str(error).split())[:500], suggestion="check the statement") from error
 
     def write(self, form: str, path: str | None, stream: TextIO) -> None:
         """All rows as csv, json (one array) or parquet, to a file or a stream.

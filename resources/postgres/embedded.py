@@ -213,10 +213,23 @@ def _initialise(place: _Place) -> None:
     staging.rename(place.data)
 
 
+def _remove_lock_of_zombie(place: _Place) -> None:
+    """In a container without an init process a killed server stays a zombie, which PostgreSQL takes for a running one."""
+    import psutil
+
+    lock = place.data / "postmaster.pid"
+    try:
+        if psutil.Process(int(lock.read_text().split()[0])).status() == psutil.STATUS_ZOMBIE:
+            lock.unlink()
+    except (OSError, ValueError, IndexError, psutil.Error):
+        return
+
+
 def _start(place: _Place) -> None:
     try:
         if not place.data.exists():
             _initialise(place)
+        _remove_lock_of_zombie(place)
         options = f"-c unix_socket_directories='{place.run}'"
         log = place.data.parent / "server.log"
         place.command("pg_ctl", "-D", str(place.data), "-w", "-t", "60", "-l", str(log), "-o", options, "start")

@@ -136,15 +136,18 @@ def test_postgresql_restarted_under_load_costs_no_row_and_doubles_none(
             accepted.append(number)
             number += 1
 
-    def capture() -> None:
+    def capture_once(minute: int) -> None:
+        """A tick: a lake of its own, as in every run of the platform."""
         with open_lake(settings, url) as lake:
-            mine = crash_workers._engine(lake, url, inbox)
-            minute = 1
-            while not is_over.is_set():
-                context = CaptureContext(now=START + timedelta(minutes=minute))
-                persist(lambda c=context: mine.capture_due([pulled_loader(), pushed_loader()], c))  # type: ignore[misc]
-                captured.append(minute)
-                minute += 1
+            context = CaptureContext(now=START + timedelta(minutes=minute))
+            crash_workers._engine(lake, url, inbox).capture_due([pulled_loader(), pushed_loader()], context)
+
+    def capture() -> None:
+        minute = 1
+        while not is_over.is_set():
+            persist(lambda m=minute: capture_once(m))  # type: ignore[misc]
+            captured.append(minute)
+            minute += 1
 
     with ThreadPoolExecutor(2) as pool:
         working = [pool.submit(push), pool.submit(capture)]

@@ -30,15 +30,15 @@ class BaselineResult:
 def refresh_baselines(lake: Lake, *, now: datetime, history_days: int = _HISTORY_DAYS) -> BaselineResult:
     """Compute the sets that are missing: nothing when the newest is there already.
 
-    `history_days` is how many midnights before now are looked at; 0 means the newest set alone. Signals that arrive late for an old window do not change its baselines; the next set sees them.
+    `history_days` is how many midnights before now are looked at; 0 means the newest set alone. Signals that arrive late for
+    an old window do not change its baselines; the next set sees them.
     """
     due = _missing_instants(lake, now, history_days)
     excluded = read_excluded(lake)
     rows, series = 0, 0
     for as_of in due:
         points = lake.query(
-            "SELECT series_id, captured_at, metric_value FROM signals WHERE captured_at >= ? AND captured_at < ?"
-            " ORDER BY series_id, captured_at",
+            "SELECT series_id, captured_at, metric_value FROM signals WHERE captured_at >= ? AND captured_at < ?",
             [as_of - timedelta(days=WINDOW_DAYS), as_of],
         )
         frame = compute_baselines(points, as_of=as_of, window_days=WINDOW_DAYS, excluded=excluded)

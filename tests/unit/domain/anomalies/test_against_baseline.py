@@ -25,9 +25,22 @@ def points_of(values, *, series_id=1, start=MONDAY, step_s=300):
 
 def baseline(**changes):
     row = {
-        **{"series_id": 1, "level": "overall", "bucket": 0, "points": 1000, "mean": 100.0, "std": 2.0, "median": 100.0},
-        **{"mad": 0.0, "spread": 2.0, "robust_spread": 0.0, "degrees": 1000.0, "slope_per_day": 0.0, "slope_std": 0.0},
-        **{"age_days": 3.5, "computed_at": END, **changes},
+        "series_id": 1,
+        "level": "overall",
+        "bucket": 0,
+        "points": 1000,
+        "mean": 100.0,
+        "std": 2.0,
+        "median": 100.0,
+        "mad": 0.0,
+        "spread": 2.0,
+        "robust_spread": 0.0,
+        "degrees": 1000.0,
+        "slope_per_day": 0.0,
+        "slope_std": 0.0,
+        "age_days": 3.5,
+        "computed_at": END,
+        **changes,
     }
     return pl.DataFrame([row], schema=BASELINE_SCHEMA)
 

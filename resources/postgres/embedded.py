@@ -31,6 +31,7 @@ SYSTEM_ROOT = Path("/var/lib/etlmon")
 DATABASE = "etlmon"
 ROLE = "etlmon"
 _MAX_SOCKET_PATH = 100
+_DYING_S = 3.0
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -213,23 +214,27 @@ def _initialise(place: _Place) -> None:
     staging.rename(place.data)
 
 
-def _remove_lock_of_zombie(place: _Place) -> None:
-    """In a container without an init process a killed server stays a zombie, which PostgreSQL takes for a running one."""
+def _await_end_of_killed(place: _Place) -> None:
+    """A killed server takes a moment to go, and as a zombie (a container without init) it never does: PostgreSQL takes both
+    for a running one.
+    """
     import psutil
 
     lock = place.data / "postmaster.pid"
-    try:
-        if psutil.Process(int(lock.read_text().split()[0])).status() == psutil.STATUS_ZOMBIE:
-            lock.unlink()
-    except (OSError, ValueError, IndexError, psutil.Error):
-        return
+    with contextlib.suppress(OSError, ValueError, IndexError, psutil.NoSuchProcess):
+        killed = psutil.Process(int(lock.read_text().split()[0]))
+        if killed.name().startswith("postgres"):
+            with contextlib.suppress(psutil.TimeoutExpired):
+                killed.wait(_DYING_S)
+            if killed.status() == psutil.STATUS_ZOMBIE:
+                lock.unlink()
 
 
 def _start(place: _Place) -> None:
     try:
         if not place.data.exists():
             _initialise(place)
-        _remove_lock_of_zombie(place)
+        _await_end_of_killed(place)
         options = f"-c unix_socket_directories='{place.run}'"
         log = place.data.parent / "server.log"
         place.command("pg_ctl", "-D", str(place.data), "-w", "-t", "60", "-l", str(log), "-o", options, "start")

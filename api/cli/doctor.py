@@ -30,10 +30,9 @@ def doctor(
 ) -> None:
     """See the decorator: the help has an example."""
     from resources.doctor.finding import Verdict
-    from resources.settings import load_settings
 
     findings: list[Finding] = []
-    for finding in _examine(load_settings(home=home)):
+    for finding in _examine(home):
         findings.append(finding)
         if not as_json:
             _print(finding)
@@ -43,12 +42,24 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _examine(settings: Settings) -> Iterator[Finding]:
+def _examine(home: Path | None) -> Iterator[Finding]:
+    from resources.doctor.finding import problem
+    from resources.settings import load_settings
+
+    try:
+        settings = load_settings(home=home)
+    except EtlmonError as error:
+        yield problem("settings", error.reason, error.suggestion)
+        return
+    yield from _examine_platform(settings)
+
+
+def _examine_platform(settings: Settings) -> Iterator[Finding]:
     from resources.doctor.capture import check_capture
     from resources.doctor.finding import problem, warning
     from resources.doctor.machine import check_machine
     from resources.doctor.services import check_analytics, check_services
-    from resources.doctor.storage import check_database, check_lake
+    from resources.doctor.storage import check_database, check_lake, check_lake_folder
     from resources.lake.connection import open_lake
     from resources.platform import open_database
 
@@ -60,11 +71,13 @@ def _examine(settings: Settings) -> Iterator[Finding]:
     try:
         with open_database(settings) as url:
             found = list(check_database(url))
+            if all(one.verdict != "problem" for one in found):
+                found.append(check_lake_folder(settings, url))
             yield from found
             if any(one.verdict == "problem" for one in found):
                 return
             with open_lake(settings, url, is_read_only=True) as lake:
-                yield from check_lake(settings, lake)
+                yield from check_lake(lake)
                 yield from check_capture(settings, url, lake)
                 yield from check_analytics(lake)
     except EtlmonError as error:

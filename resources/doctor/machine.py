@@ -115,7 +115,8 @@ def _check_variables(settings: Settings) -> Iterator[Finding]:
     }
     strangers = [name for name in os.environ if name.startswith("ETLMON_") and name not in known]
     for name in strangers:
-        near = difflib.get_close_matches(name, known, n=1)
+        words = {one.removeprefix("ETLMON_"): one for one in known}
+        near = [words[one] for one in difflib.get_close_matches(name.removeprefix("ETLMON_"), words, n=1)]
         remedy = f"did you mean {near[0]}?" if near else "unset it; the README lists all variables"
         yield warning("variables", f"{name} is no setting", remedy)
     if not strangers:

@@ -73,21 +73,27 @@ def _check_migrations(url: DatabaseUrl) -> Finding:
     )
 
 
-def check_lake(settings: Settings, lake: Lake) -> Iterator[Finding]:
-    """Attached, in the folder it was made in, writable, compacted."""
-    recorded = lake.query("SELECT value FROM __ducklake_metadata_lake.lake.ducklake_metadata WHERE key = 'data_path'")[
-        "value"
-    ][0]
-    if recorded != settings.lake_data_path:
-        yield problem(
+def check_lake_folder(settings: Settings, url: DatabaseUrl) -> Finding:
+    """Whether the lake is where the settings look for it. Asked of the catalog itself: opening the lake would make the folder."""
+    engine = make_engine(url)
+    try:
+        (recorded,) = _ask(engine, "SELECT value FROM lake.ducklake_metadata WHERE key = 'data_path'")
+    finally:
+        engine.dispose()
+    folder = str(recorded)
+    if folder != settings.lake_data_path:
+        return problem(
             "lake folder",
-            f"the catalog says {recorded}, the settings {settings.lake_data_path}",
+            f"the catalog says {folder}, the settings {settings.lake_data_path}",
             "set ETLMON_LAKE_PATH to the former, or move the lake with `etlmon backup` and `etlmon restore`",
         )
-    elif "://" not in recorded and not Path(recorded).is_dir():
-        yield problem("lake folder", f"{recorded} is gone", "restore it: `etlmon restore`")
-    else:
-        yield ok("lake folder", recorded)
+    if "://" not in folder and not Path(folder).is_dir():
+        return problem("lake folder", f"{folder} is gone", "restore it: `etlmon restore`")
+    return ok("lake folder", folder)
+
+
+def check_lake(lake: Lake) -> Iterator[Finding]:
+    """Compacted."""
     files = int(lake.query("SELECT coalesce(sum(file_count), 0) AS n FROM ducklake_table_info('lake')")["n"][0])
     if files > _MANY_FILES:
         yield warning(

@@ -10,7 +10,7 @@ from typing import Any
 from dagster import AssetCheckSpec, AssetsDefinition, MaterializeResult, asset
 
 from etlmon_assets import keys
-from etlmon_assets.showing import check, line_plot, table
+from etlmon_assets.showing import check, line_plot, rule_checks, rule_specs, table
 from etlmon_assets.stepping import run_step
 from resources.analytics.anomalies import detect_new_anomalies, refresh_incident_periods
 from resources.analytics.baselines import refresh_baselines
@@ -53,8 +53,14 @@ def signals_hourly(platform: PlatformResource) -> Iterator[Any]:
         if step.result.reached_at:
             archive_pushed(url, step.result.reached_at, now=step.now)
         gap = read_rollup_gap(lake, now=step.now)
+        newest = lake.query(
+            "SELECT h.hour_at, s.metric_name, s.labels::VARCHAR AS labels, h.points, h.mean, h.p95, h.maximum"
+            " FROM signals_hourly AS h JOIN series AS s USING (series_id)"
+            " WHERE h.hour_at = (SELECT max(hour_at) FROM signals_hourly) ORDER BY s.metric_name, labels LIMIT 12"
+        )
         yield MaterializeResult(
             metadata={
+                "newest": table(newest, rows=12),
                 "rows": step.result.hourly_rows,
                 "hours": step.result.hours,
                 "duration_s": step.duration_s,
@@ -141,46 +147,51 @@ def anomalies(platform: PlatformResource) -> Iterator[Any]:
 
 @asset(
     key=keys.INCIDENT_PERIODS,
+    check_specs=rule_specs(keys.INCIDENT_PERIODS),
     deps=[keys.ANOMALIES],
     kinds={"duckdb"},
     **_COMMON,
     description="When a service was probably unwell: several of its metrics anomalous together. Kept out of the next baselines.",
 )
-def incident_periods(platform: PlatformResource) -> MaterializeResult[None]:
+def incident_periods(platform: PlatformResource) -> Iterator[Any]:
     """Suspected incidents."""
     with platform.open() as (_, lake):
         step = run_step(lake, refresh_incident_periods)
         newest = step.result.sort("started_at", descending=True).select("service", "started_at", "ended_at")
-        return MaterializeResult(
+        yield MaterializeResult(
             metadata={"rows": step.result.height, "duration_s": step.duration_s, "newest": table(newest, rows=15)},
         )
+        yield from rule_checks(lake, keys.INCIDENT_PERIODS)
 
 
 @asset(
     key=keys.CONTROL_CHARTS,
+    check_specs=rule_specs(keys.CONTROL_CHARTS),
     deps=[keys.SIGNALS, keys.BASELINES],
     kinds={"polars", "duckdb"},
     **_COMMON,
     description="Shewhart, EWMA and CUSUM charts of the last two days on baseline residuals: drift that single points do not show.",
 )
-def control_charts(platform: PlatformResource) -> MaterializeResult[None]:
+def control_charts(platform: PlatformResource) -> Iterator[Any]:
     """Control charts."""
     with platform.open() as (_, lake):
         step = run_step(lake, refresh_control_charts)
         out = read_out_of_control(lake)
-        return MaterializeResult(
+        yield MaterializeResult(
             metadata={"rows": step.result.height, "duration_s": step.duration_s, "out_of_control": table(out, rows=15)},
         )
+        yield from rule_checks(lake, keys.CONTROL_CHARTS)
 
 
 @asset(
     key=keys.LOG_PATTERNS,
+    check_specs=rule_specs(keys.LOG_PATTERNS),
     deps=[keys.LOG_LINES],
     kinds={"python", "duckdb"},
     **_COMMON,
     description="Templates mined from the captured log lines, counted per quarter of an hour and service; new and bursting ones.",
 )
-def log_patterns(platform: PlatformResource) -> MaterializeResult[None]:
+def log_patterns(platform: PlatformResource) -> Iterator[Any]:
     """Log templates, new ones, bursts."""
     with platform.open() as (_, lake):
         step = run_step(lake, refresh_log_patterns)
@@ -189,7 +200,7 @@ def log_patterns(platform: PlatformResource) -> MaterializeResult[None]:
             "SELECT f.window_start, f.kind, f.service, t.name, f.lines, f.expected, f.score FROM log_pattern_findings AS f"
             " LEFT JOIN log_templates AS t USING (template_id) ORDER BY f.window_start DESC, f.score DESC LIMIT 12"
         )
-        return MaterializeResult(
+        yield MaterializeResult(
             metadata={
                 "rows": step.result.lines,
                 "templates": step.result.templates,
@@ -198,6 +209,7 @@ def log_patterns(platform: PlatformResource) -> MaterializeResult[None]:
                 "findings": table(findings, rows=12),
             },
         )
+        yield from rule_checks(lake, keys.LOG_PATTERNS)
 
 
 ANALYTICS_ASSETS: list[AssetsDefinition] = [

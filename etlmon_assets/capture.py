@@ -25,7 +25,7 @@ from dagster import (
 )
 
 from etlmon_assets import keys
-from etlmon_assets.showing import check, table
+from etlmon_assets.showing import check, rule_checks, rule_specs, table
 from resources.capture.engine import CaptureContext
 from resources.capture.health import (
     count_duplicates,
@@ -110,6 +110,8 @@ def build_capture_assets(partitions: DailyPartitionsDefinition) -> AssetsDefinit
             ),
         ],
         check_specs=[
+            *rule_specs(keys.LOG_LINES),
+            *rule_specs(keys.QUARANTINE),
             AssetCheckSpec(
                 "uniqueness", asset=keys.SIGNALS, description="No instant of a series is there twice (last day)."
             ),
@@ -222,3 +224,5 @@ def _checks(lake: Lake, *, now: datetime) -> Iterator[AssetCheckResult]:
         summary=text,
         worst=table(complete.worst),
     )
+    yield from rule_checks(lake, keys.LOG_LINES)
+    yield from rule_checks(lake, keys.QUARANTINE)

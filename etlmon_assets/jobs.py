@@ -83,7 +83,8 @@ def build_jobs() -> list[UnresolvedAssetJobDefinition]:
 def every_minute(context: ScheduleEvaluationContext) -> RunRequest:
     """One run per minute, on the partition of its day; the run key makes a repeated tick harmless."""
     at = context.scheduled_execution_time
-    return RunRequest(run_key=f"capture-{at:%Y%m%dT%H%M}", partition_key=f"{at:%Y-%m-%d}", run_config=_DUE)
+    key = f"capture-{at:%Y%m%dT%H%M}"
+    return RunRequest(run_key=key, partition_key=f"{at:%Y-%m-%d}", run_config=_DUE, tags={"etlmon/correlation_id": key})
 
 
 def build_schedules() -> list[ScheduleDefinition]:

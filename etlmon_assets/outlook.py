@@ -9,7 +9,7 @@ import polars as pl
 from dagster import AssetCheckSpec, AssetsDefinition, Config, MaterializeResult, asset
 
 from etlmon_assets import keys
-from etlmon_assets.showing import check, line_plot, table
+from etlmon_assets.showing import check, line_plot, rule_checks, rule_specs, table
 from etlmon_assets.stepping import run_step
 from resources.analytics.capacity import refresh_capacity
 from resources.analytics.forecasts import SLOW_MODEL_SERIES, refresh_forecasts, refresh_seasonality
@@ -30,19 +30,20 @@ _MIN_COVERAGE, _MAX_COVERAGE = 0.65, 0.95
 
 @asset(
     key=keys.SEASONALITY,
+    check_specs=rule_specs(keys.SEASONALITY),
     deps=[keys.SIGNALS_HOURLY],
     kinds={"polars", "duckdb"},
     **_COMMON,
     description="Seasonal periods found in each series (none is an answer), and the hours of its peak load.",
 )
-def seasonality(platform: PlatformResource) -> MaterializeResult[None]:
+def seasonality(platform: PlatformResource) -> Iterator[Any]:
     """Seasons and peaks."""
     with platform.open() as (_, lake):
         step = run_step(lake, refresh_seasonality)
         names = read_series_names(lake)
         strongest = step.result.periods.join(names, on="series_id").sort("strength", descending=True)
         peaks = step.result.peaks.join(names, on="series_id").sort("peak_ratio", descending=True, nulls_last=True)
-        return MaterializeResult(
+        yield MaterializeResult(
             metadata={
                 "rows": step.result.periods.height,
                 "duration_s": step.duration_s,
@@ -50,6 +51,7 @@ def seasonality(platform: PlatformResource) -> MaterializeResult[None]:
                 "peaks": table(peaks.select("metric_name", "labels", "cycle", "weekday", "hour", "peak_ratio")),
             },
         )
+        yield from rule_checks(lake, keys.SEASONALITY)
 
 
 @asset(
@@ -59,11 +61,12 @@ def seasonality(platform: PlatformResource) -> MaterializeResult[None]:
     **_COMMON,
     description="Two days ahead for every series: models chosen per series by rolling backtest, 80 % interval, error kept beside.",
     check_specs=[
+        *rule_specs(keys.FORECASTS),
         AssetCheckSpec(
             "coverage",
             asset=keys.FORECASTS,
             description="The 80 % intervals held between 65 % and 95 % of the values in the backtest.",
-        )
+        ),
     ],
 )
 def forecasts(config: ForecastConfig, platform: PlatformResource) -> Iterator[Any]:
@@ -104,21 +107,23 @@ def forecasts(config: ForecastConfig, platform: PlatformResource) -> Iterator[An
         text = "no backtest yet" if share is None else f"{share:.0%} of the values were inside the 80 % interval"
         is_passed = share is not None and _MIN_COVERAGE <= share <= _MAX_COVERAGE
         yield check(keys.FORECASTS, "coverage", is_passed=is_passed, summary=text)
+        yield from rule_checks(lake, keys.FORECASTS)
 
 
 @asset(
     key=keys.CAPACITY,
+    check_specs=rule_specs(keys.CAPACITY),
     deps=[keys.SIGNALS_HOURLY],
     kinds={"polars", "duckdb"},
     **_COMMON,
     description="When each gauge with a limit reaches it: date, interval, growth per day, probability, advice with lead time.",
 )
-def capacity(platform: PlatformResource) -> MaterializeResult[None]:
+def capacity(platform: PlatformResource) -> Iterator[Any]:
     """Capacity dates."""
     with platform.open() as (_, lake):
         step = run_step(lake, refresh_capacity)
         refused = step.result.refused.group_by("reason").agg(gauges=pl.len())
-        return MaterializeResult(
+        yield MaterializeResult(
             metadata={
                 "rows": step.result.dates.height,
                 "duration_s": step.duration_s,
@@ -126,6 +131,7 @@ def capacity(platform: PlatformResource) -> MaterializeResult[None]:
                 "refused": table(refused),
             },
         )
+        yield from rule_checks(lake, keys.CAPACITY)
 
 
 OUTLOOK_ASSETS: list[AssetsDefinition] = [seasonality, forecasts, capacity]

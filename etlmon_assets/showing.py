@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 import polars as pl
-from dagster import AssetCheckResult, AssetCheckSeverity, AssetKey, MarkdownMetadataValue, MetadataValue
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetKey,
+    MarkdownMetadataValue,
+    MetadataValue,
+)
+
+from resources.analytics.soundness import RULES, count_violations
+from resources.lake.connection import Lake
 
 _PREVIEW_ROWS = 8
 
@@ -91,3 +101,16 @@ def check(
         description=summary,
         metadata=metadata,
     )
+
+
+def rule_specs(key: AssetKey) -> list[AssetCheckSpec]:
+    """Specs of the soundness rules of a table, for the asset that writes it."""
+    rules = RULES.get(key.path[-1], [])
+    return [AssetCheckSpec(rule.name, asset=key, description=rule.text) for rule in rules]
+
+
+def rule_checks(lake: Lake, key: AssetKey) -> Iterator[AssetCheckResult]:
+    """Their results."""
+    for rule in RULES.get(key.path[-1], []):
+        broken = count_violations(lake, rule)
+        yield check(key, rule.name, is_passed=broken == 0, summary=f"{broken} rows break the rule", is_blocking=True)

@@ -19,6 +19,7 @@ from requests.adapters import HTTPAdapter
 from domain.errors import EtlmonError, SourceLimitError, SourceTimeoutError
 from domain.loaders.definition import Connection
 from resources.http_failures import redact_url, translate_transport_failure
+from resources.json_logs import current_correlation_id
 
 CHUNK_BYTES = 1 << 20
 ATTEMPTS = 3
@@ -104,6 +105,12 @@ def ask_for(url: str, fields: Mapping[str, str]) -> HttpRequest:
     return HttpRequest(url, "POST" if is_long else "GET", fields)
 
 
+def _correlation() -> dict[str, str]:
+    """The correlation id travels with every outgoing call (A10)."""
+    correlation_id = current_correlation_id()
+    return {"X-Correlation-ID": correlation_id} if correlation_id else {}
+
+
 def fetch_reply(
     session: requests.Session,
     request: HttpRequest,
@@ -129,7 +136,7 @@ def fetch_reply(
             request.url,
             params=None if is_form else dict(request.fields),
             data=dict(request.fields) if is_form else request.body,
-            headers=dict(request.headers),
+            headers={**_correlation(), **request.headers},
             timeout=max(deadline.remaining_s(), 0.001),
             stream=True,
             allow_redirects=request.method == "GET",

@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR"
     )
+    demo_days: int = Field(
+        default=30, ge=1, le=90, description="days of history of the synthetic estate, at its first start"
+    )
     push_max_batch: int = Field(default=10_000, ge=1, description="signals in one request of the push API")
 
     @property

@@ -38,6 +38,7 @@ from resources.capture.commit import SIGNALS_LOCK, commit_pieces
 from resources.capture.locks import LoaderLocks, hold_loader_locks
 from resources.capture.outcomes import CaptureRun, Failed, Fetched, LoaderOutcome, Piece
 from resources.clock import utc_now
+from resources.json_logs import correlated
 from resources.lake.connection import Lake
 from resources.postgres.loaders_repository import ActiveLoader
 from resources.postgres.url import DatabaseUrl
@@ -134,7 +135,7 @@ class CaptureEngine:
         busy = [pieces for pieces in plans.values() if pieces]
         with ThreadPoolExecutor(max_workers=min(self._concurrency, max(1, len(busy)))) as pool:
             for pieces in busy:
-                pool.submit(self._fetch_loader, pieces, context.now, results, is_stopped)
+                pool.submit(self._fetch_loader, pieces, context, results, is_stopped)
             try:
                 for group in _groups(results, expected=len(busy)):
                     for outcome in self._commit(group, context, locks).values():
@@ -150,19 +151,20 @@ class CaptureEngine:
     def _fetch_loader(
         self,
         pieces: list[Piece],
-        now: datetime,
+        context: CaptureContext,
         results: queue.Queue[Fetched | Failed | None],
         is_stopped: threading.Event,
     ) -> None:
         """All pieces of one loader in order, in one thread; the first failure ends it, the rest stays due."""
         try:
-            for piece in pieces:
-                if is_stopped.is_set():
-                    return
-                result = self._fetch_piece(piece, now)
-                results.put(result)
-                if isinstance(result, Failed):
-                    return
+            with correlated(context.correlation_id):
+                for piece in pieces:
+                    if is_stopped.is_set():
+                        return
+                    result = self._fetch_piece(piece, context.now)
+                    results.put(result)
+                    if isinstance(result, Failed):
+                        return
         finally:
             results.put(None)
 

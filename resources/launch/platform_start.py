@@ -31,7 +31,6 @@ from resources.settings import Settings, export_environment
 
 _READY_S = 180.0
 _EVERYTHING_JOB = "everything"
-_HISTORY_DAYS = 31
 STEPS = ("database", "API", "Dagster", "synthetic estate", "loaders", "history")
 
 
@@ -118,7 +117,7 @@ def _start_all(start: _Start) -> None:
     _print_addresses(start)
     if simulator:
         _await(lambda: _sync_connections(start), simulator, "the synthetic estate")
-        start.display.done("synthetic estate", "its logs and runs of 30 days are there")
+        start.display.done("synthetic estate", f"{start.settings.demo_days} days of its history are there")
     _seed_loaders(start)
 
 
@@ -126,8 +125,8 @@ def _start_simulator(start: _Start) -> Child:
     start.display.begin("synthetic estate", "feeding its history")
     _endpoint(start).unlink(missing_ok=True)
     _sync_connections(start)
-    command = (sys.executable, "-m", "resources.simulator", "--home", str(start.settings.home), "--port", "0")
-    return start.child("simulator", *command)
+    options = ("--home", str(start.settings.home), "--port", "0", "--history-days", str(start.settings.demo_days))
+    return start.child("simulator", sys.executable, "-m", "resources.simulator", *options)
 
 
 def _endpoint(start: _Start) -> Path:
@@ -284,7 +283,7 @@ def _derive_history(start: _Start) -> None:
     start.display.begin("history")
     try:
         run = control.find_run(_EVERYTHING_JOB)
-        run_id = run[0] if run else _launch_everything(control)
+        run_id = run[0] if run else _launch_everything(start, control)
         while not (state := control.read_run(run_id)).is_over:
             _keep_running(start)
             finished = sum(status in {"SUCCESS", "FAILURE"} for status in state.steps.values())
@@ -305,9 +304,9 @@ def _derive_history(start: _Start) -> None:
         )
 
 
-def _launch_everything(control: DagsterControl) -> str:
+def _launch_everything(start: _Start, control: DagsterControl) -> str:
     today = utc_now()
-    first = today - timedelta(days=_HISTORY_DAYS - 1)
+    first = today - timedelta(days=start.settings.demo_days if start.is_demo else 0)
     tags = {
         "dagster/asset_partition_range_start": f"{first:%Y-%m-%d}",
         "dagster/asset_partition_range_end": f"{today:%Y-%m-%d}",

@@ -120,3 +120,12 @@ def test_operations_load_without_any_model_library() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, env=environment
     )
     assert out.stdout.strip() == ""
+
+
+@pytest.mark.requirement("C8")
+def test_every_asset_that_we_write_has_a_check(analytics: Definitions) -> None:
+    graph = analytics.resolve_asset_graph()
+    checked = {key.asset_key for key in graph.asset_check_keys}
+    seeds_and_views = {key for key in graph.get_all_asset_keys() if {"seed", "view"} & set(graph.get(key).kinds)}
+    ours = {key for key in graph.materializable_asset_keys if key not in seeds_and_views}
+    assert ours - checked == set()

@@ -96,7 +96,9 @@ def test_every_accepted_row_is_there_exactly_once_after_fifty_kills(platform: Pl
     assert len(pulled) == len(set(pulled)) == SERIES * len(instants), "a captured row is missing or doubled"
     assert set(pulled) == {(n, at, value_at(n, at)) for n in range(SERIES) for at in instants}
 
-    pushed = platform.lake.query("SELECT metric_value FROM signals_wide WHERE loader_code = 'CRASH-PUSH'")["metric_value"].to_list()
+    pushed = platform.lake.query("SELECT metric_value FROM signals_wide WHERE loader_code = 'CRASH-PUSH'")[
+        "metric_value"
+    ].to_list()
     assert len(accepted) > KILLS, "the workers got too little done for the test to mean anything"
     promised_rows = {float(number * BATCH + k) for number in accepted for k in range(BATCH)}
     assert len(pushed) == len(set(pushed)), "a pushed row is doubled"

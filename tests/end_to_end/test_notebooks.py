@@ -25,7 +25,9 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 def derived(platform: Platform) -> Platform:
     """A lake with ten days of one loader, and everything the notebooks look at."""
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    engine = CaptureEngine(platform.lake, platform.url, sources=lambda _: ComputedSource(season, series=2), connections={})
+    engine = CaptureEngine(
+        platform.lake, platform.url, sources=lambda _: ComputedSource(season, series=2), connections={}
+    )
     one = loader("DEMO-A", "requests")
     short = one.definition.model_copy(update={"history_s": 10 * 86_400.0})
     assert not engine.capture_due([type(one)(short, 1)], CaptureContext(now=now + timedelta(seconds=40))).failed
@@ -39,7 +41,9 @@ def derived(platform: Platform) -> Platform:
 @pytest.mark.requirement("K3")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*:RuntimeWarning", "ignore::ResourceWarning")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_from_top_to_bottom(derived: Platform, path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_notebook_runs_from_top_to_bottom(
+    derived: Platform, path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     assert derived.settings.database_url is not None
     monkeypatch.setenv("ETLMON_HOME", str(derived.settings.home))
     monkeypatch.setenv("ETLMON_DATABASE_URL", derived.settings.database_url.get_secret_value())

@@ -29,8 +29,15 @@ BATCH = 200
 
 def pulled_loader() -> ActiveLoader:
     body = {
-        "code": "CRASH-PULL", "title": "t", "source": "prometheus", "connection": {"url": "http://nowhere"}, "schedule": "* * * * *",
-        "step_s": 10, "expected_latency_s": 0, "late_lookback_s": 120, "history_s": 60,
+        "code": "CRASH-PULL",
+        "title": "t",
+        "source": "prometheus",
+        "connection": {"url": "http://nowhere"},
+        "schedule": "* * * * *",
+        "step_s": 10,
+        "expected_latency_s": 0,
+        "late_lookback_s": 120,
+        "history_s": 60,
         "prometheus": [{"metric_name": "requests", "promql": "up"}],
     }
     return ActiveLoader(LoaderDefinition.model_validate(body), 1)
@@ -38,7 +45,12 @@ def pulled_loader() -> ActiveLoader:
 
 def pushed_loader() -> ActiveLoader:
     body = {
-        "code": "CRASH-PUSH", "title": "t", "source": "push", "connection": "push", "schedule": "* * * * *", "step_s": 1,
+        "code": "CRASH-PUSH",
+        "title": "t",
+        "source": "push",
+        "connection": "push",
+        "schedule": "* * * * *",
+        "step_s": 1,
         "push": [{"metric_name": "pushed"}],
     }
     return ActiveLoader(LoaderDefinition.model_validate(body), 1)
@@ -51,19 +63,29 @@ def value_at(index: int, at: datetime) -> float:
 def batch_frame(number: int) -> pl.DataFrame:
     """Batch `number` holds BATCH signals of one series, at seconds nobody else uses."""
     at = [START - timedelta(seconds=number * BATCH + k + 1) for k in range(BATCH)]
-    rows = {"metric_name": ["pushed"] * BATCH, "labels": ["{}"] * BATCH, "captured_at": at,
-            "metric_value": [float(number * BATCH + k) for k in range(BATCH)]}
+    rows = {
+        "metric_name": ["pushed"] * BATCH,
+        "labels": ["{}"] * BATCH,
+        "captured_at": at,
+        "metric_value": [float(number * BATCH + k) for k in range(BATCH)],
+    }
     return pl.DataFrame(rows, schema=PUSHED_SCHEMA)
 
 
 def _open(home: str, url: str) -> tuple[Settings, DatabaseUrl]:
-    return Settings(home=Path(home), database_url=SecretStr(url), lake_threads=1, _env_file=None), DatabaseUrl.parse(url)
+    return Settings(home=Path(home), database_url=SecretStr(url), lake_threads=1, _env_file=None), DatabaseUrl.parse(
+        url
+    )
 
 
 def _engine(lake: object, url: DatabaseUrl, inbox: PushInbox) -> CaptureEngine:
     source = ComputedSource(value_at, series=SERIES)
     return CaptureEngine(
-        lake, url, sources=lambda kind: inbox if kind is SourceKind.PUSH else source, connections={}, concurrency=2,  # type: ignore[arg-type]
+        lake,
+        url,
+        sources=lambda kind: inbox if kind is SourceKind.PUSH else source,
+        connections={},
+        concurrency=2,  # type: ignore[arg-type]
         on_committed=inbox.forget,
     )
 
@@ -75,7 +97,9 @@ def capture_forever(home: str, url: str, pipe: Connection, first_minute: int, mi
         engine = _engine(lake, address, PushInbox(make_engine(address)))
         pipe.send("ready")
         for minute in range(first_minute, first_minute + minutes):
-            engine.capture_due([pulled_loader(), pushed_loader()], CaptureContext(now=START + timedelta(minutes=minute)))
+            engine.capture_due(
+                [pulled_loader(), pushed_loader()], CaptureContext(now=START + timedelta(minutes=minute))
+            )
             pipe.send(minute)
 
 

@@ -12,8 +12,8 @@ from resources.analytics.baselines import read_baselines
 from resources.lake.connection import Lake
 from resources.lake.marks import read_mark, write_mark
 
-_DAY = timedelta(days=1)
 MARK = "anomalies"
+_SIGNALS_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +29,25 @@ def detect_new_anomalies(lake: Lake, *, now: datetime) -> AnomalyResult:
     """Judge what was ingested since the last call. A signal written again is judged again, its old verdict replaced."""
     mark = read_mark(lake, MARK)
     arrived = lake.query(
-        "SELECT date_trunc('day', captured_at) AS day, min(captured_at) AS low, max(captured_at) AS high, max(ingested_at) AS newest"
-        " FROM signals WHERE ingested_at > ? GROUP BY 1 ORDER BY 1",
+        "SELECT date_trunc('day', captured_at) AS day, count(*) AS signals, min(captured_at) AS low, max(captured_at) AS high,"
+        " max(ingested_at) AS newest FROM signals WHERE ingested_at > ? GROUP BY 1 ORDER BY 1",
         [mark],
     )
     judged, found, unknown = 0, 0, 0
     newest = arrived["newest"].max()
-    for _, low, high, _ in arrived.iter_rows():  # per day, not per row: bounds memory over a long history
+    for low, high in _spans(arrived):
         one = _judge_span(lake, low, high, mark=mark, now=now)
         judged, found, unknown = judged + one.judged, found + one.found, unknown + one.without_history
-    if newest is not None:
+    if isinstance(newest, datetime):
         lake.write(MARK, lambda inner: write_mark(inner, MARK, newest))
     return AnomalyResult(judged, found, unknown)
+
+
+def _spans(arrived: pl.DataFrame) -> list[tuple[datetime, datetime]]:
+    # Whole days, as many at a time as bound the memory over a long history.
+    part = (pl.col("signals").cum_sum() - pl.col("signals")) // _SIGNALS_AT_ONCE
+    spans = arrived.group_by(part.alias("part")).agg(pl.col("low").min(), pl.col("high").max()).sort("part")
+    return spans.select("low", "high").rows()
 
 
 def _judge_span(lake: Lake, low: datetime, high: datetime, *, mark: datetime, now: datetime) -> AnomalyResult:
@@ -52,12 +59,14 @@ def _judge_span(lake: Lake, low: datetime, high: datetime, *, mark: datetime, no
     anomalies = verdicts.filter("is_anomaly").with_columns(detected_at=pl.lit(now))
 
     def work(inner: Lake) -> None:
-        with inner.staged("_judged", points.select("series_id", "captured_at")):
-            inner.execute(
-                "DELETE FROM anomalies WHERE captured_at >= ? AND captured_at <= ?"
-                " AND (series_id, captured_at) IN (SELECT series_id, captured_at FROM _judged)",
-                [low, high],
-            )
+        known = inner.query("SELECT 1 FROM anomalies WHERE captured_at >= ? AND captured_at <= ? LIMIT 1", [low, high])
+        if known.height:
+            with inner.staged("_judged", points.select("series_id", "captured_at")):
+                inner.execute(
+                    "DELETE FROM anomalies WHERE captured_at >= ? AND captured_at <= ?"
+                    " AND (series_id, captured_at) IN (SELECT series_id, captured_at FROM _judged)",
+                    [low, high],
+                )
         inner.insert("anomalies", anomalies)
 
     lake.write(MARK, work)
@@ -66,9 +75,14 @@ def _judge_span(lake: Lake, low: datetime, high: datetime, *, mark: datetime, no
 
 
 def refresh_incident_periods(lake: Lake, *, now: datetime) -> pl.DataFrame:
-    """Suspected incidents of the last month: a service with several anomalous series at once for ten minutes or longer.
+    """Suspected incidents of the last month, so that an outage does not become normal.
 
-    They keep an outage from becoming normal. Periods of another `source` (a person, a resolved incident) are left alone.
+    A service is suspected while at least two of its metrics are anomalous in the same five minutes with a score of 0.65
+    or more (4.3 σ, one signal in 60,000), for ten minutes or longer; breaks of up to ten minutes are bridged. Series
+    coarser than five minutes do not count, nor does the echo of an incident: a signal off in the direction opposite to
+    an anomaly of the same series in the same hour a week before was judged by a baseline that had learnt the incident.
+
+    Periods of another `source` (a person, a resolved incident) are left alone.
     """
     found = lake.query(_SUSPECTED, [now - timedelta(days=31)])
 
@@ -81,11 +95,16 @@ def refresh_incident_periods(lake: Lake, *, now: datetime) -> pl.DataFrame:
 
 
 _SUSPECTED = """
-WITH hits AS (
-    SELECT (s.labels->>'service') AS service, time_bucket(INTERVAL 5 MINUTE, a.captured_at) AS slot,
-           count(DISTINCT (s.metric_name)) AS metrics
+WITH off AS (
+    SELECT a.series_id, (s.labels->>'service') AS service, s.metric_name, a.captured_at, a.score,
+           a.metric_value > a.expected AS is_above, date_trunc('hour', a.captured_at) AS hour_at
     FROM anomalies AS a JOIN series AS s USING (series_id)
-    WHERE a.captured_at >= ? AND (s.labels->>'service') IS NOT NULL AND s.step_s <= 300
+    WHERE a.captured_at >= ? AND (s.labels->>'service') IS NOT NULL AND s.step_s <= 300),
+hits AS (
+    SELECT service, time_bucket(INTERVAL 5 MINUTE, captured_at) AS slot, count(DISTINCT metric_name) AS metrics
+    FROM off ANTI JOIN (SELECT series_id, is_above AS was_above, hour_at + INTERVAL 7 DAY AS echo_at FROM off) AS before
+        ON off.series_id = before.series_id AND off.hour_at = before.echo_at AND off.is_above <> before.was_above
+    WHERE score >= 0.65
     GROUP BY ALL HAVING metrics >= 2),
 grouped AS (
     SELECT *, sum(is_start) OVER (PARTITION BY service ORDER BY slot) AS episode

@@ -157,11 +157,12 @@ def test_every_refusal_is_a_problem_document_with_the_callers_correlation_id(ser
     client, headers = server.client, {**server.headers, "X-Correlation-ID": "corr-42"}
     url = "/api/v1/signals?loader_code=DEMO-PUSH"
     good = {"signals": [row(1)]}
+    wrong = {**headers, "Authorization": "Bearer ünknown".encode()}
     big = b'{"signals": [' + b" " * (33 * 2**20) + b"]}"
     many = {"signals": [row(1)] * 10_001}
     cases: list[tuple[Callable[[], httpx.Response], int, str, str]] = [
         (lambda: client.post(url, json=good, headers={**headers, "Authorization": ""}), 401, "NOT_AUTHENTICATED", "push.token"),
-        (lambda: client.post(url, json=good, headers={**headers, "Authorization": "Bearer ünknown".encode()}), 401, "NOT_AUTHENTICATED", "token"),
+        (lambda: client.post(url, json=good, headers=wrong), 401, "NOT_AUTHENTICATED", "token"),
         (lambda: client.post("/api/v1/signals?loader_code=NOPE", json=good, headers=headers), 404, "NOT_FOUND", "DEMO-PUSH"),
         (lambda: client.post(url, content=big, headers=headers), 413, "BODY_TOO_LARGE", "smaller"),
         (lambda: client.post(url, json=many, headers=headers), 422, "INPUT_DATA_ERROR", "split"),

@@ -50,7 +50,9 @@ class DatabaseUrl:
                 suggestion="write postgresql://user:password@host:5432/database",
                 variable="ETLMON_DATABASE_URL",
             )
-        decoded = {name: unquote(value) if value else None for name, value in (("u", parts.username), ("p", parts.password))}
+        decoded = {
+            name: unquote(value) if value else None for name, value in (("u", parts.username), ("p", parts.password))
+        }
         host, options = unquote(parts.hostname or ""), tuple(parse_qsl(parts.query))
         if host.startswith("/"):  # a socket folder: drivers agree on it only as an option
             host, options = "", (("host", unquote(parts.netloc.rpartition("@")[2].partition(":")[0])), *options)
@@ -86,11 +88,21 @@ class DatabaseUrl:
     def dagster(self) -> str:
         """For dagster-postgres: psycopg2, in Dagster's own schema, password included."""
         kept = tuple(option for option in self.options if option[0] != "options")
-        return replace(self, options=(*kept, ("options", f"-csearch_path={DAGSTER_SCHEMA}"))).render(driver="postgresql+psycopg2")
+        return replace(self, options=(*kept, ("options", f"-csearch_path={DAGSTER_SCHEMA}"))).render(
+            driver="postgresql+psycopg2"
+        )
 
     def libpq(self) -> str:
         """Keyword form for psycopg and DuckDB's postgres extension, values quoted."""
         port = str(self.port) if self.port else None
-        parts = {"host": self.host, "port": port, "user": self.username, "password": self.password, "dbname": self.database}
-        quoted = {k: v.replace("\\", "\\\\").replace("'", "\\'") for k, v in {**parts, **dict(self.options)}.items() if v}
+        parts = {
+            "host": self.host,
+            "port": port,
+            "user": self.username,
+            "password": self.password,
+            "dbname": self.database,
+        }
+        quoted = {
+            k: v.replace("\\", "\\\\").replace("'", "\\'") for k, v in {**parts, **dict(self.options)}.items() if v
+        }
         return " ".join(f"{k}='{v}'" for k, v in quoted.items())

@@ -60,11 +60,13 @@ def compute_day_to_day(seen: Occurrences) -> DayToDay:
     difference -= slope[:, None, None] * distance
     squares = np.nansum(difference**2 * share, axis=2)
     degrees = _degrees(seen)
-    squares, degrees = _over_neighbours(squares), _over_neighbours(degrees)
     with np.errstate(invalid="ignore", divide="ignore"):
         everywhere = squares.sum(axis=1, keepdims=True) / degrees.sum(axis=1, keepdims=True)
-        variance = (squares + _SHARED_DEGREES * everywhere) / (degrees + _SHARED_DEGREES)
-    return DayToDay(np.sqrt(variance), _median_pair(difference), degrees + _SHARED_DEGREES, slope, slope_std)
+        near = _over_neighbours(squares, beside=0.5) + _SHARED_DEGREES * everywhere
+        weight = _over_neighbours(degrees, beside=0.5) + _SHARED_DEGREES
+        # of a weighted sum of independent variances; those of the whole day count as known to all its degrees
+        noise = _over_neighbours(degrees, beside=0.25) + _SHARED_DEGREES**2 / degrees.sum(axis=1, keepdims=True)
+    return DayToDay(np.sqrt(near / weight), _median_pair(difference), weight**2 / noise, slope, slope_std)
 
 
 def pool_hours(between: DayToDay) -> DayToDay:
@@ -130,8 +132,8 @@ def _day_degrees(hours: NDArray[np.int64], weight: Floats) -> Floats:
     return degrees
 
 
-def _over_neighbours(hours: Floats) -> Floats:
-    smooth: Floats = (np.roll(hours, 1, axis=1) + 2 * hours + np.roll(hours, -1, axis=1)) / 2
+def _over_neighbours(hours: Floats, *, beside: float) -> Floats:
+    smooth: Floats = beside * np.roll(hours, 1, axis=1) + hours + beside * np.roll(hours, -1, axis=1)
     return smooth
 
 

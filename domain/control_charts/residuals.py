@@ -41,7 +41,9 @@ def compute_residuals(points: pl.DataFrame, baselines: pl.DataFrame) -> Residual
 
     (value - expected) / spread, the spread being the standard error of a prediction by the baseline (day-to-day scatter and
     trend included), follows Student's t; it is turned into the normal deviate of the same tail, so that baselines of few
-    points raise no extra alarms. Points without a baseline are left out. Where all history was constant, a point that stays is
+    points raise no extra alarms. The occurrence that a point is held against is one of those its spread is learnt from, which
+    makes alarms rarer still where days differ much: a run length of 370 becomes about 700. Points without a baseline are
+    left out. Where all history was constant, a point that stays is
     0 and one that moves is ± CLIP.
 
     Args:

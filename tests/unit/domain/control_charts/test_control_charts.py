@@ -81,6 +81,35 @@ def test_drift_of_one_series_is_found_among_many_and_the_rest_stays_quiet():
     assert share.filter(pl.col("series_id") != 7)["is_out_of_control"].mean() < 0.1
 
 
+@pytest.mark.requirement("C2")
+def test_a_new_point_is_out_of_control_no_more_often_than_stated_when_days_differ():
+    # each hour of each day has a level of its own; a lone point per hour makes the residuals independent
+    rng = np.random.default_rng(5)
+    series, hours = 60, 4 * 7 * 24
+    level = np.repeat(rng.normal(0, 3, (series, hours)), 12, axis=1)
+    values = 100 + level + rng.normal(0, 1, (series, hours * 12))
+    points = pl.concat([points_of(row, series_id=i) for i, row in enumerate(values)])
+    sets = [END + timedelta(days=7 * k) for k in range(3)]
+    baselines = pl.concat([compute_baselines(points, as_of=at) for at in sets])
+    later = points.filter((pl.col("captured_at") >= END) & (pl.col("captured_at").dt.minute() == 0))
+    charts = compute_control_charts(later, baselines).filter(pl.col("chart") == "shewhart")
+    assert charts["statistic"].std() == pytest.approx(1, abs=0.05)
+    assert 300 < 1 / charts["is_out_of_control"].mean() < 1000
+
+
+def test_steady_growth_is_no_drift_and_its_end_is():
+    rng = np.random.default_rng(6)
+    values = 100 + 2 * np.arange(8 * 288) / 288 + rng.normal(0, 1, 8 * 288)
+    baselines = compute_baselines(points_of(values), as_of=END)
+    cusum = pl.col("chart") == "cusum"
+    growing = compute_control_charts(points_of(values[2016:], start=END), baselines).filter(cusum)
+    assert growing["is_out_of_control"].mean() < 0.1
+    stopped = values[2016:] - 7
+    assert (
+        compute_control_charts(points_of(stopped, start=END), baselines).filter(cusum)["is_out_of_control"].mean() > 0.8
+    )
+
+
 def test_series_of_different_length_do_not_mix():
     rng = np.random.default_rng(3)
     history = pl.concat([points_of(rng.normal(50, 5, 2016), series_id=i) for i in (1, 2)])

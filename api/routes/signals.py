@@ -173,8 +173,14 @@ async def push_signals(
 
 
 @router.get("/funnel")
-def read_funnel(request: Request, minutes: int = 60) -> list[dict[str, object]]:
+def read_funnel(
+    request: Request,
+    door: Annotated[PushDoor, Depends(_door)],
+    authorization: Annotated[str, Header()] = "",
+    minutes: int = 60,
+) -> list[dict[str, object]]:
     """Counters per minute and loader: received, validated, persisted, archived."""
+    door.check_token(authorization)
     engine: Engine = request.app.state.engine
     query = text(
         "SELECT minute, loader_code, received, validated, persisted, archived FROM push_funnel"

@@ -90,16 +90,22 @@ class CaptureEngine:
         """
         with hold_loader_locks(self._url, [one.definition.code for one in loaders]) as locks:
             marks = self._read_watermarks()
-            plans = {
-                one.definition.code: list(_plan_due(one, marks.get(one.definition.code), context.now))
-                for one in loaders
-                if one.definition.code in locks.codes
-            }
+            plans: dict[str, list[Piece]] = {}
+            unplannable: dict[str, EtlmonError] = {}
+            for one in (loader for loader in loaders if loader.definition.code in locks.codes):
+                code = one.definition.code
+                try:
+                    plans[code] = list(_plan_due(one, marks.get(code), context.now))
+                except ValueError as error:  # a definition that cannot be planned fails alone
+                    unplannable[code] = ConfigurationError(
+                        f"{code}: {error}", suggestion="correct the loader's schedule"
+                    )
             run = self._run(plans, context, locks=locks, progress=progress)
         for one in loaders:
             code = one.definition.code
             outcome = run.outcomes.setdefault(code, LoaderOutcome(code, one.version, watermark=marks.get(code)))
             outcome.is_busy = code not in locks.codes
+            outcome.error = outcome.error or unplannable.get(code)
         return run
 
     def capture_range(

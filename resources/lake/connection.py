@@ -200,16 +200,22 @@ class Lake:
         import psycopg
 
         key = zlib.crc32(f"lake:{lock}".encode())
+        unavailable = StorageUnavailableError(
+            "the catalog of the lake (PostgreSQL) is not available",
+            suggestion="is it running? `etlmon doctor` looks closer",
+        )
         try:
             connection = psycopg.connect(self._url.libpq(), autocommit=True, connect_timeout=5)
         except psycopg.OperationalError as error:
-            raise StorageUnavailableError(
-                "the catalog of the lake (PostgreSQL) is not available",
-                suggestion="is it running? `etlmon doctor` looks closer",
-            ) from error
-        with connection:
-            connection.execute("SELECT pg_advisory_lock(%s)", [key])
+            raise unavailable from error
+        try:
+            try:
+                connection.execute("SELECT pg_advisory_lock(%s)", [key])
+            except psycopg.OperationalError as error:
+                raise unavailable from error
             yield
+        finally:
+            connection.close()  # gives the lock back
 
 
 def _as_frame(table: Any) -> pl.DataFrame:
@@ -269,6 +275,7 @@ def open_lake(settings: Settings, url: DatabaseUrl, *, is_read_only: bool = Fals
     """
     threads = settings.lake_threads or min(4, os.cpu_count() or 1)
     config: dict[str, Any] = {
+        "temp_directory": str(settings.home / "tmp"),
         "threads": threads,
         "memory_limit": settings.lake_memory,
         "autoinstall_known_extensions": False,

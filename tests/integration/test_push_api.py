@@ -119,7 +119,8 @@ def test_accepted_rows_reach_the_lake_and_every_stage_is_counted(server: Server,
     assert stored(platform) == [1.0, 3.0]
 
     def funnel() -> dict[str, int]:
-        rows = server.client.get("/api/v1/signals/funnel").json()
+        assert server.client.get("/api/v1/signals/funnel").status_code == 401
+        rows = server.client.get("/api/v1/signals/funnel", headers=server.headers).json()
         assert {one["loader_code"] for one in rows} == {"DEMO-PUSH"}
         return {name: sum(one[name] for one in rows) for name in ("received", "validated", "persisted", "archived")}
 

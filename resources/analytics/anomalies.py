@@ -77,8 +77,8 @@ def _judge_span(lake: Lake, low: datetime, high: datetime, *, mark: datetime, no
 def refresh_incident_periods(lake: Lake, *, now: datetime) -> pl.DataFrame:
     """Suspected incidents of the last month, so that an outage does not become normal.
 
-    A service is suspected while at least two of its metrics are anomalous in the same five minutes with a score of 0.65
-    or more (4.3 σ, one signal in 60,000), for ten minutes or longer; breaks of up to ten minutes are bridged. Series
+    A service is suspected while at least two of its metrics are anomalous in the same five minutes with a score of 0.7
+    or more (4.9 σ, one signal in a million), for ten minutes or longer; breaks of up to ten minutes are bridged. Series
     coarser than five minutes do not count, nor does the echo of an incident: a signal off in the direction opposite to
     an anomaly of the same series in the same hour a week before was judged by a baseline that had learnt the incident.
 
@@ -104,7 +104,7 @@ hits AS (
     SELECT service, time_bucket(INTERVAL 5 MINUTE, captured_at) AS slot, count(DISTINCT metric_name) AS metrics
     FROM off ANTI JOIN (SELECT series_id, is_above AS was_above, hour_at + INTERVAL 7 DAY AS echo_at FROM off) AS before
         ON off.series_id = before.series_id AND off.hour_at = before.echo_at AND off.is_above <> before.was_above
-    WHERE score >= 0.65
+    WHERE score >= 0.7
     GROUP BY ALL HAVING metrics >= 2),
 grouped AS (
     SELECT *, sum(is_start) OVER (PARTITION BY service ORDER BY slot) AS episode

@@ -151,7 +151,7 @@ def anomalies_of(platform: Platform, rows: list[tuple[str, str, datetime, float,
     platform.lake.write("anomalies", work)
 
 
-def minutes(count: int, *, of: str, metrics: int = 2, value: float = 200.0, score: float = 0.7, at: datetime = FAULT) -> list[
+def minutes(count: int, *, of: str, metrics: int = 2, value: float = 200.0, score: float = 0.72, at: datetime = FAULT) -> list[
     tuple[str, str, datetime, float, float]
 ]:
     steps = [at + timedelta(minutes=5 * k) for k in range(count // 5)]
@@ -164,7 +164,7 @@ def test_an_incident_is_suspected_of_a_service_with_two_metrics_far_off_for_ten_
     anomalies_of(platform, [
         *minutes(10, of="unwell"),
         *minutes(30, of="alone", metrics=1),
-        *minutes(30, of="slightly", score=0.6),
+        *minutes(30, of="slightly", score=0.68),
         *minutes(5, of="briefly"),
         *minutes(30, of="echoing", at=FAULT - week),
         *minutes(30, of="echoing", value=50.0),

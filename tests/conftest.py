@@ -81,7 +81,9 @@ def platform(postgres_server: str, migrated_template: str, tmp_path: Path) -> It
     (home / "lake").mkdir(parents=True)
     with _database(postgres_server, template=migrated_template) as url:
         settings = Settings(home=home, database_url=SecretStr(url), _env_file=None)
-        _execute(url, "UPDATE lake.ducklake_metadata SET value = :path WHERE key = 'data_path'", path=settings.lake_data_path)
+        _execute(
+            url, "UPDATE lake.ducklake_metadata SET value = :path WHERE key = 'data_path'", path=settings.lake_data_path
+        )
         parsed = DatabaseUrl.parse(url)
         with open_lake(settings, parsed) as lake:
             yield Platform(settings, parsed, lake)

@@ -63,7 +63,7 @@ def run() -> list[dict[str, Any]]:
     """Baselines and anomalies on 20 M rows in a process of its own (peak memory), the rest on 86 M rows."""
     command = [sys.executable, "-m", "tests.benchmarks.bench_lake"]
     out = subprocess.run(command, capture_output=True, text=True, check=True, timeout=900).stdout
-    weekly = [eval(line) for line in out.splitlines() if line.startswith("{")]  # noqa: S307 - our own child's output
+    weekly = [eval(line) for line in out.splitlines() if line.startswith("{")]
     return [*weekly, *_monthly()]
 
 

@@ -139,7 +139,9 @@ def anomalies_of(platform: Platform, rows: list[tuple[str, str, datetime, float,
     ).with_columns(
         series_id=pl.struct("service", "metric_name").rank("dense").cast(pl.Int64),
         labels=pl.concat_str(pl.lit('{"service":"'), "service", pl.lit('"}')),
-        step_s=300.0, expected=100.0, is_anomaly=True,
+        step_s=300.0,
+        expected=100.0,
+        is_anomaly=True,
     )
     series = frame.select("series_id", "metric_name", "labels", "step_s").unique()
     found = frame.select("series_id", "captured_at", "metric_value", "expected", "score", "is_anomaly")
@@ -151,9 +153,9 @@ def anomalies_of(platform: Platform, rows: list[tuple[str, str, datetime, float,
     platform.lake.write("anomalies", work)
 
 
-def minutes(count: int, *, of: str, metrics: int = 2, value: float = 200.0, score: float = 0.72, at: datetime = FAULT) -> list[
-    tuple[str, str, datetime, float, float]
-]:
+def minutes(
+    count: int, *, of: str, metrics: int = 2, value: float = 200.0, score: float = 0.72, at: datetime = FAULT
+) -> list[tuple[str, str, datetime, float, float]]:
     steps = [at + timedelta(minutes=5 * k) for k in range(count // 5)]
     return [(of, f"metric-{m}", step, value, score) for m in range(metrics) for step in steps]
 
@@ -161,16 +163,19 @@ def minutes(count: int, *, of: str, metrics: int = 2, value: float = 200.0, scor
 @pytest.mark.requirement("C1")
 def test_an_incident_is_suspected_of_a_service_with_two_metrics_far_off_for_ten_minutes(platform: Platform) -> None:
     week = timedelta(days=7)
-    anomalies_of(platform, [
-        *minutes(10, of="unwell"),
-        *minutes(30, of="alone", metrics=1),
-        *minutes(30, of="slightly", score=0.68),
-        *minutes(5, of="briefly"),
-        *minutes(30, of="echoing", at=FAULT - week),
-        *minutes(30, of="echoing", value=50.0),
-        *minutes(30, of="recurring", at=FAULT - week),
-        *minutes(30, of="recurring"),
-    ])
+    anomalies_of(
+        platform,
+        [
+            *minutes(10, of="unwell"),
+            *minutes(30, of="alone", metrics=1),
+            *minutes(30, of="slightly", score=0.68),
+            *minutes(5, of="briefly"),
+            *minutes(30, of="echoing", at=FAULT - week),
+            *minutes(30, of="echoing", value=50.0),
+            *minutes(30, of="recurring", at=FAULT - week),
+            *minutes(30, of="recurring"),
+        ],
+    )
     periods = refresh_incident_periods(platform.lake, now=NOW)
     assert periods.filter(pl.col("started_at") == FAULT)["service"].sort().to_list() == ["recurring", "unwell"]
     assert periods.filter(pl.col("started_at") == FAULT - week)["service"].sort().to_list() == ["echoing", "recurring"]
@@ -185,7 +190,9 @@ def test_a_signal_written_again_is_judged_again(platform: Platform) -> None:
     at = NOW - timedelta(hours=1)
     question = "SELECT count(*) AS n FROM anomalies WHERE captured_at = ?"
     assert platform.lake.query(question, [at])["n"][0] == 0
-    level = platform.lake.query("SELECT avg(metric_value) AS level FROM signals WHERE captured_at = ?", [at])["level"][0]
+    level = platform.lake.query("SELECT avg(metric_value) AS level FROM signals WHERE captured_at = ?", [at])["level"][
+        0
+    ]
     newest = platform.lake.query("SELECT max(ingested_at) AS at FROM signals")["at"][0]
     for minute, (value, anomalous) in enumerate([(900.0, 3), (level, 0)], start=1):
         written = newest + timedelta(minutes=minute)

@@ -178,7 +178,9 @@ def test_a_series_that_has_come_to_rest_does_not_spoil_the_batch() -> None:
     numbers = np.random.default_rng(1).normal(1e6, 3e5, 720)
     rested = np.where(np.arange(720) < 320, numbers, 5.0)
     silent = np.where((np.arange(720) % 7 == 0) & (np.arange(720) < 400), 1e9, 0.0)
-    at = pl.datetime_range(datetime(2026, 1, 1, tzinfo=UTC), interval="1h", end=datetime(2026, 1, 30, 23, tzinfo=UTC), eager=True)
+    at = pl.datetime_range(
+        datetime(2026, 1, 1, tzinfo=UTC), interval="1h", end=datetime(2026, 1, 30, 23, tzinfo=UTC), eager=True
+    )
     points = pl.concat(
         [
             pl.DataFrame({"series_id": [index] * 720, "captured_at": at, "metric_value": values})

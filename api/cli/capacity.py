@@ -38,7 +38,7 @@ def capacity(
     one in five do; an empty upper end lies beyond the horizon. A row without a probability is a gauge with too little
     history, named on stderr; if all are, that is an error.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     from domain.capacity import compute_capacity
 

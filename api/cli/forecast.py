@@ -41,7 +41,7 @@ def forecast(
     Out: series (where FILE has it),step,timestamp,forecast,lower,upper,model; step counts from 1. Seasons are found in the
     data. A series with too little history is named on stderr and left out; if all are, that is an error.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     from domain.forecasts import DEFAULT_MODELS, forecast_series
 

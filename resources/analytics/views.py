@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from domain.anomalies.against_baseline import detect_against_baselines
 from resources.lake.connection import Lake
 from resources.lake.marks import read_mark
 
@@ -78,19 +79,22 @@ def read_loudest_series(lake: Lake, *, now: datetime) -> pl.DataFrame:
 
 
 def read_series_with_baseline(lake: Lake, series_id: int, *, since: datetime, until: datetime) -> pl.DataFrame:
-    """One series with the classical 3 σ band of the newest baseline before each day, and its title."""
-    return lake.query(
-        """
-        WITH sets AS (SELECT max(computed_at) AS computed_at FROM baselines WHERE computed_at <= ? AND series_id = ?)
-        SELECT g.captured_at, g.metric_value, b.mean AS expected, b.mean - 3 * b.std AS lower, b.mean + 3 * b.std AS upper,
-               s.metric_name || ' ' || s.labels::VARCHAR AS title
-        FROM signals AS g JOIN series AS s USING (series_id)
-        LEFT JOIN baselines AS b ON b.series_id = g.series_id AND b.computed_at = (SELECT computed_at FROM sets)
-             AND b.level = 'time_of_week' AND b.bucket = (isodow(g.captured_at) - 1) * 24 + hour(g.captured_at)
-        WHERE g.series_id = ? AND g.captured_at >= ? AND g.captured_at < ? ORDER BY g.captured_at
-        """,
-        [until, series_id, series_id, since, until],
+    """One series with the band that judges it: captured_at, metric_value, expected, lower, upper, title; empty without signals."""
+    points = lake.query(
+        "SELECT series_id, captured_at, metric_value FROM signals WHERE series_id = ? AND captured_at >= ? AND captured_at < ?",
+        [series_id, since, until],
     )
+    sets = lake.query(
+        "SELECT * FROM baselines WHERE series_id = ? AND computed_at >= ? AND computed_at < ?",
+        [series_id, since - 2 * _DAY, until],
+    )
+    name = lake.query(
+        "SELECT metric_name || ' ' || labels::VARCHAR AS title FROM series WHERE series_id = ?", [series_id]
+    )
+    verdicts = detect_against_baselines(points, sets).select(
+        "captured_at", "metric_value", "expected", "lower", "upper"
+    )
+    return verdicts.with_columns(title=pl.lit(name["title"][0] if name.height else ""))
 
 
 def read_out_of_control(lake: Lake) -> pl.DataFrame:

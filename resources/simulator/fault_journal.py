@@ -72,7 +72,7 @@ class FaultJournal:
         if not open_windows:
             raise NotFoundError(f"{name} is not active", suggestion="see: etlmon simulate active", fault=name)
         for window in open_windows:
-            ended_s = round(max(at_s, window.started_s), 3)
+            ended_s = max(math.floor(at_s * 1000) / 1000, window.started_s)  # never after now: it is over
             self._append({"event": "stop", "window_id": window.window_id, "ended_s": ended_s})
         ids = {window.window_id for window in open_windows}
         return [window for window in self.read() if window.window_id in ids]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -149,6 +150,41 @@ def test_the_first_screen_has_everything(demo: Demo) -> None:
     assert status["is_running"]
     assert {one["last_error"] for one in status["loaders"]} <= {None, ""}
     assert httpx.get(f"{status['api']}/readyz", trust_env=False).json()["status"] == "ready"
+
+
+@pytest.mark.needs("chromium")
+@pytest.mark.requirement("C8")
+def test_a_stranger_finds_lineage_asset_and_automation_in_the_browser(demo: Demo) -> None:
+    from playwright.sync_api import sync_playwright
+
+    arguments = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--no-first-run",
+    ]
+    ui = f"http://127.0.0.1:{demo.ui}"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        page = browser.new_page(viewport={"width": 1500, "height": 1000})
+        page.goto(f"{ui}/asset-groups")
+        for group in ("sources", "capture", "analytics", "outlook", "marts", "reports"):
+            page.get_by_text(group, exact=True).first.wait_for(timeout=60_000)
+        assert page.get_by_text("Join the Dagster community").count() == 0, "no dialog over the first screen"
+        page.goto(f"{ui}/assets/anomalies")
+        page.get_by_text("Signals outside their baseline").first.wait_for(timeout=60_000)
+        page.get_by_text("judged", exact=True).first.wait_for(timeout=60_000)
+        page.goto(f"{ui}/automation")
+        page.get_by_text("every_minute").first.wait_for(timeout=60_000)
+        report = next((demo.home / "reports").glob("weekly*.html"))
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(report.as_uri())
+        page.get_by_role("heading", name="Availability").first.wait_for(timeout=60_000)
+        assert page.locator(".js-plotly-plot").count() >= 3
+        assert errors == []
+        browser.close()
 
 
 @pytest.mark.requirement("A18")

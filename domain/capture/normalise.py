@@ -67,13 +67,17 @@ def normalise_answer(
     No data gives empty frames and one row of zeros per window.
     """
     series, label_quarantine = _identify(definition, answer.series)
-    points = answer.points.with_row_index("delivery").join(
-        series.select("series_index", "series_id", "metric_name", "labels", "kind"), on="series_index", how="left"
+    # per row only numbers: names and labels of two million rows would cost hundreds of megabytes
+    index = answer.points["series_index"]
+    points = answer.points.with_row_index("delivery").with_columns(
+        series_id=series["series_id"].gather(index),
+        is_counter=(series["kind"] == MetricKind.COUNTER.value).gather(index),
     )
-    points, rejected = _reject(points, windows=windows, latest=now + timedelta(seconds=definition.future_tolerance_s))
-    points, duplicates = _drop_duplicates(points)
+    latest = now + timedelta(seconds=definition.future_tolerance_s)
+    points, rejected = _reject(points, series, windows=windows, latest=latest)
+    points, duplicates = _drop_duplicates(points, series)
     kept, capped = _cap_series(points, max_series=definition.max_series)
-    signals = _with_window(kept, windows).select("series_id", "captured_at", "metric_value", "window", "kind")
+    signals = _with_window(kept, windows).select("series_id", "captured_at", "metric_value", "window", "is_counter")
     quarantine = pl.concat(
         [
             rejected,
@@ -86,7 +90,7 @@ def normalise_answer(
     kept_series = series.join(signals.select("series_id").unique(), on="series_id", how="semi")
     return CapturedRange(
         series=kept_series.drop("series_index").unique("series_id", keep="first", maintain_order=True),
-        signals=signals.drop("kind"),
+        signals=signals.drop("is_counter"),
         quarantine=quarantine,
         windows=_describe_windows(signals, quarantine, windows),
         dropped_series=capped.height + answer.dropped_series,
@@ -187,8 +191,14 @@ def _adapter_rows(rows: list[QuarantinedRow]) -> pl.DataFrame:
     )
 
 
-def _reject(points: pl.DataFrame, *, windows: WindowRange, latest: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _reject(
+    points: pl.DataFrame, series: pl.DataFrame, *, windows: WindowRange, latest: datetime
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     value, at = pl.col("metric_value"), pl.col("captured_at")
+    is_good = value.is_finite() & (at >= windows.start) & (at < windows.end) & (at <= latest)
+    mask = points.select(is_good.fill_null(value=False)).to_series()
+    if mask.all():
+        return points, pl.DataFrame(schema=QUARANTINE_SCHEMA)
     reason = (
         pl.when(value.is_null() | value.is_nan())
         .then(pl.lit(QuarantineReason.NOT_A_NUMBER.value))
@@ -198,19 +208,19 @@ def _reject(points: pl.DataFrame, *, windows: WindowRange, latest: datetime) -> 
         .then(pl.lit(QuarantineReason.MISSING_TIMESTAMP.value))
         .when(at > latest)
         .then(pl.lit(QuarantineReason.IN_THE_FUTURE.value))
-        .when((at < windows.start) | (at >= windows.end))
-        .then(pl.lit(QuarantineReason.OUTSIDE_WINDOW.value))
+        .otherwise(pl.lit(QuarantineReason.OUTSIDE_WINDOW.value))
     )
-    marked = points.with_columns(reason=reason)
-    bad = marked.filter(pl.col("reason").is_not_null())
     detail = pl.lit(
         f"asked for [{windows.start.isoformat()}, {windows.end.isoformat()}), accepted until {latest.isoformat()}"
     )
-    return marked.filter(pl.col("reason").is_null()).drop("reason"), _as_quarantine(bad, detail)
+    return points.filter(mask), _as_quarantine(points.filter(~mask).with_columns(reason=reason), series, detail)
 
 
-def _as_quarantine(bad: pl.DataFrame, detail: pl.Expr) -> pl.DataFrame:
-    return bad.select(
+def _as_quarantine(bad: pl.DataFrame, series: pl.DataFrame, detail: pl.Expr) -> pl.DataFrame:
+    named = bad.join(
+        series.select("series_index", "metric_name", "labels"), on="series_index", how="left", maintain_order="left"
+    )
+    return named.select(
         "metric_name",
         "labels",
         "captured_at",
@@ -220,12 +230,15 @@ def _as_quarantine(bad: pl.DataFrame, detail: pl.Expr) -> pl.DataFrame:
     ).cast(QUARANTINE_SCHEMA)  # type: ignore[arg-type]
 
 
-def _drop_duplicates(points: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _drop_duplicates(points: pl.DataFrame, series: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     ordered = points.sort("series_id", "captured_at", "delivery")
-    is_last = pl.struct("series_id", "captured_at") != pl.struct("series_id", "captured_at").shift(-1)
-    marked = ordered.with_columns(is_last=is_last.fill_null(value=True))
-    if marked["is_last"].all():
+    differs = (pl.col("series_id") != pl.col("series_id").shift(-1)) | (
+        pl.col("captured_at") != pl.col("captured_at").shift(-1)
+    )
+    is_last = ordered.select(differs.fill_null(value=True)).to_series()
+    if is_last.all():
         return ordered, pl.DataFrame(schema=QUARANTINE_SCHEMA)
+    marked = ordered.with_columns(is_last=is_last)
     winner = pl.col("metric_value").filter(pl.col("is_last")).first().over("series_id", "captured_at")
     losers = (
         marked.with_columns(winner=winner)
@@ -233,7 +246,7 @@ def _drop_duplicates(points: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         .with_columns(reason=pl.lit(QuarantineReason.DUPLICATE_TIMESTAMP.value))
     )
     detail = pl.format("the later delivered value {} was kept", pl.col("winner"))
-    return marked.filter("is_last").drop("is_last"), _as_quarantine(losers, detail)
+    return ordered.filter(is_last), _as_quarantine(losers, series, detail)
 
 
 def _cap_series(points: pl.DataFrame, *, max_series: int) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -271,7 +284,7 @@ def _describe_windows(signals: pl.DataFrame, quarantine: pl.DataFrame, windows: 
     falls = (
         (pl.col("metric_value").diff() < 0)
         & (pl.col("series_id") == pl.col("series_id").shift(1))
-        & (pl.col("kind") == MetricKind.COUNTER.value)
+        & pl.col("is_counter")
     )
     counted = (
         signals.with_columns(fell=falls.fill_null(value=False))

@@ -212,11 +212,12 @@ def _replace_signals(lake: Lake, fetched: list[Fetched], changed: pl.DataFrame, 
 
 
 def _changed_signals(index: int, one: Fetched, changed: pl.DataFrame) -> pl.DataFrame:
+    signals = one.captured.signals
     starts = changed.filter(pl.col("piece") == index)["window_start"]
-    windows = one.captured.signals.with_columns(window_start=_starts(one).gather(one.captured.signals["window"]))
-    return windows.filter(pl.col("window_start").is_in(starts.implode())).select(
-        "series_id", "captured_at", "metric_value"
-    )
+    if starts.len() < one.piece.windows.count:
+        is_changed = _starts(one).is_in(starts.implode())
+        signals = signals.filter(is_changed.gather(signals["window"]))
+    return signals.select("series_id", "captured_at", "metric_value")
 
 
 def _starts(one: Fetched) -> pl.Series:

@@ -9,6 +9,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tests.benchmarks.peak_memory import peak_mb
+
 TITLE = "Baselines"
 SERIES, ROWS = 10_000, 2016
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -36,8 +38,6 @@ def write_points(path: Path, *, series: int = SERIES, rows: int = ROWS) -> None:
 
 def measure(path: str, way: str) -> None:
     """Run in a process of its own, so that its peak memory is its own; prints seconds and megabytes."""
-    import resource
-
     import duckdb
 
     from domain.baselines.time_of_week import compute_baselines
@@ -54,8 +54,8 @@ def measure(path: str, way: str) -> None:
         hour = frame["captured_at"].dt.dayofweek * 24 + frame["captured_at"].dt.hour
         groups = frame.groupby([frame["series_id"], hour])["metric_value"]
         groups.agg(["count", "mean", "std", "median"])
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(time.perf_counter() - started, peak_mb)
+    peak = peak_mb()
+    print(time.perf_counter() - started, peak)
 
 
 def run() -> list[dict]:

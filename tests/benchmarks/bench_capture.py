@@ -17,6 +17,7 @@ from resources.capture.engine import CaptureContext, CaptureEngine
 from resources.postgres.loaders_repository import ActiveLoader
 from resources.sources import source_for
 from tests.benchmarks.bench_prometheus import POINTS, SERIES, STEP_S, T0, measure, serving_history
+from tests.benchmarks.peak_memory import peak_mb
 from tests.benchmarks.platform_home import bench_platform
 from tests.fakes.real_prometheus import is_installed, running_prometheus
 
@@ -40,8 +41,6 @@ def _loader(code: str, url: str, promql: str, **changes: Any) -> ActiveLoader:
 
 def capture_range(url: str) -> dict[str, Any]:
     """In a process of its own: the whole range into a fresh lake; seconds, rows and peak memory."""
-    import resource
-
     start = datetime.fromtimestamp(T0, UTC)
     end = start + timedelta(seconds=POINTS * STEP_S)
     with bench_platform() as platform:
@@ -52,7 +51,7 @@ def capture_range(url: str) -> dict[str, Any]:
         seconds = time.perf_counter() - began
         stored = platform.lake.query("SELECT count(*) AS n FROM signals")["n"][0]
     assert not run.failed
-    return {"seconds": seconds, "rows": stored, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {"seconds": seconds, "rows": stored, "peak_mb": peak_mb()}
 
 
 def capture_many(url: str, now: datetime) -> float:

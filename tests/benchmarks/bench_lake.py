@@ -5,7 +5,6 @@ The rows are made inside DuckDB and written by the statements that capture uses;
 
 from __future__ import annotations
 
-import resource
 import statistics
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from resources.analytics.anomalies import detect_new_anomalies
 from resources.analytics.baselines import refresh_baselines
 from resources.analytics.capacity import refresh_capacity
 from resources.lake.marks import write_mark
+from tests.benchmarks.peak_memory import peak_mb
 from tests.benchmarks.platform_home import bench_platform
 from tests.fakes.platform import Platform
 
@@ -70,11 +70,11 @@ def run() -> list[dict[str, Any]]:
 def _weekly() -> list[dict[str, Any]]:
     with bench_platform(memory="1200MB") as platform:
         fill(platform, days=7)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        before = peak_mb()
         # only the newest set is missing: the older ones have no week before them here
         platform.lake.execute("DELETE FROM baselines")
         seconds, result = timed(lambda: _one_set(platform))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        peak = peak_mb()
         rows = [
             _row(
                 f"time-of-week baselines, {SERIES:,} series × 7 days (20 M rows), read, computed and stored",

@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.peak_memory import peak_mb
 from tests.fakes.real_prometheus import is_installed, running_prometheus
 
 TITLE = "Prometheus range into columns"
@@ -106,8 +107,6 @@ def run() -> list[dict[str, Any]]:
 
 def run_contender(who: str, url: str) -> None:
     """In the child process: fetch, then print seconds, rows and peak memory as JSON."""
-    import resource
-
     contender = {"ours": fetch_ours, "peer": fetch_peer}[who]
     for module in ("polars", "pandas", "prometheus_api_client", "resources.metrics_prometheus"):
         __import__(module)  # importing is not what is compared
@@ -115,8 +114,8 @@ def run_contender(who: str, url: str) -> None:
     rows = contender(url)
     seconds = time.perf_counter() - began_at
     assert rows == SERIES * POINTS, rows
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
-    print(json.dumps({"seconds": seconds, "rows": rows, "peak_mb": peak_mb}))
+    peak = peak_mb()
+    print(json.dumps({"seconds": seconds, "rows": rows, "peak_mb": peak}))
 
 
 if __name__ == "__main__":

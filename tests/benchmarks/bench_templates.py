@@ -96,6 +96,20 @@ def measure_speed(lines: pl.Series) -> Speed:
     return Speed(len(lines) / (time.perf_counter() - started), len(lines) / (time.process_time() - cpu_started))
 
 
+#: The command, which then says its own peak memory (MB) and CPU seconds on stderr.
+_MEASURED = """
+import os, sys
+from api.cli.main import main
+from tests.benchmarks.peak_memory import peak_mb
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+times = os.times()
+print(peak_mb(), times.user + times.system, file=sys.stderr)
+"""
+
+
 def measure_command(lines: list[str], count: int) -> tuple[Speed, float]:
     """Speed and peak GiB of `etlmon templates` on a raw log of `count` lines."""
     with tempfile.TemporaryDirectory() as folder:
@@ -104,16 +118,13 @@ def measure_command(lines: list[str], count: int) -> tuple[Speed, float]:
         with log.open("w") as stream:
             for _ in range(count // len(lines)):
                 stream.write(text)
-        command = [sys.executable, "-c", "from api.cli.main import main; main()", "templates", str(log)]
+        command = [sys.executable, "-c", _MEASURED, "templates", str(log), "-o", f"{folder}/out.parquet"]
         started = time.perf_counter()
-        with subprocess.Popen([*command, "-o", f"{folder}/out.parquet"]) as process:
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
         seconds = time.perf_counter() - started
-        if process.returncode:
-            raise RuntimeError(f"etlmon templates ended with {process.returncode}")
+        peak, cpu = map(float, done.stderr.split()[-2:])
     mined = count // len(lines) * len(lines)
-    return Speed(mined / seconds, mined / (usage.ru_utime + usage.ru_stime)), usage.ru_maxrss / 2**20
+    return Speed(mined / seconds, mined / cpu), peak / 1024
 
 
 def run() -> list[dict]:

@@ -8,6 +8,8 @@ collides with a compaction. A transaction that still meets a conflict is run aga
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -249,19 +251,21 @@ class Answered:
         Raises:
             InputDataError: a value cannot be computed (a cast in the statement fails half way).
         """
+        options = {
+            "csv": "FORMAT csv, HEADER",
+            "json": "FORMAT json, ARRAY true",
+            "parquet": "FORMAT parquet",
+            "table": "FORMAT csv",
+        }
         try:
             if path is not None:
-                options = {
-                    "csv": "FORMAT csv, HEADER",
-                    "json": "FORMAT json, ARRAY true",
-                    "parquet": "FORMAT parquet",
-                    "table": "FORMAT csv",
-                }
                 self._relation.query("answer", f"COPY answer TO {_quote(path)} ({options[form]})")
-            elif form == "csv":
-                _as_frame(self._relation.to_arrow_table()).write_csv(stream)
-            else:
-                stream.write(_as_frame(self._relation.to_arrow_table()).write_json())
+                return
+            with tempfile.TemporaryDirectory() as folder:  # DuckDB writes faster than any loop over rows here
+                answer = Path(folder) / "answer"
+                self._relation.query("answer", f"COPY answer TO {_quote(str(answer))} ({options[form]})")
+                with answer.open(encoding="utf-8") as rows:
+                    shutil.copyfileobj(rows, stream)
         except duckdb.Error as error:
             raise InputDataError(" ".join(str(error).split())[:500], suggestion="check the statement") from error
 

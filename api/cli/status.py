@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,14 +48,18 @@ def _print(document: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     if document["is_running"]:
         console.print(f"[green]running[/green]  Dagster UI {document['ui']}  API {document['api']}")
     else:
         console.print("[red]not running[/red]  start it: etlmon up")
     table = Table(box=None, header_style="bold")
     for name in ("loader", "source", "complete until", "behind", "missing 24 h", "late 24 h", "last error"):
-        table.add_column(name, justify="right" if name in {"behind", "missing 24 h", "late 24 h"} else "left")
+        table.add_column(
+            name,
+            justify="right" if name in {"behind", "missing 24 h", "late 24 h"} else "left",
+            no_wrap=name != "last error",
+        )
     for one in document["loaders"]:
         behind = f"{one['lag_s'] / 60:.0f} min" if one["lag_s"] is not None else "never captured"
         style = "red" if one["is_behind"] else ""

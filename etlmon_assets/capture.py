@@ -38,7 +38,7 @@ from resources.capture.outcomes import CaptureRun
 from resources.capture.service import capture
 from resources.clock import utc_now
 from resources.dagster_bindings import PlatformResource
-from resources.json_logs import new_correlation_id
+from resources.json_logs import correlated, get_logger, new_correlation_id
 from resources.lake.connection import Lake
 
 _MAX_LAG_S = 900.0
@@ -146,8 +146,10 @@ def build_capture_assets(partitions: DailyPartitionsDefinition) -> AssetsDefinit
                 period=period,
                 progress=lambda one: context.log.info("%s: %s signals, %s windows", one.code, one.signals, one.windows),
             )
-            for failure in run.failed:
-                context.log.warning("%s: %s", failure.code, failure.error)
+            with correlated(correlation_id, runId=context.run_id):
+                for failure in run.failed:
+                    context.log.warning("%s: %s", failure.code, failure.error)
+                    get_logger(__name__).error("loader failed", loader=failure.code, error=failure.error)
             yield from _materialisations(run, lake, seconds=time.perf_counter() - started)
             yield from _checks(lake, now=now)
 

@@ -14,7 +14,10 @@ from etlmon_assets.outlook import OUTLOOK_ASSETS
 from etlmon_assets.reports import REPORT_ASSETS, REPORT_CHECKS
 from resources.clock import utc_now
 from resources.dagster_bindings import PlatformResource
+from resources.json_logs import configure_logs
 from resources.settings import load_settings
+
+configure_logs("etlmon-analytics", level=load_settings().log_level)
 
 _partitions = DailyPartitionsDefinition(
     start_date=utc_now() - timedelta(days=load_settings().retention_raw_days), end_offset=1, fmt="%Y-%m-%d"

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dagster import Definitions
 
 from resources.dagster_bindings import PlatformResource
+from resources.json_logs import configure_logs
+from resources.settings import load_settings
 from sensors.capture_watch import stalled_capture
 from sensors.maintenance import MAINTENANCE_JOBS, MAINTENANCE_SCHEDULES
 from sensors.run_failures import run_failures
+
+configure_logs("etlmon-operations", level=load_settings().log_level)
 
 defs = Definitions(
     jobs=MAINTENANCE_JOBS,

@@ -301,7 +301,10 @@ def open_lake(settings: Settings, url: DatabaseUrl, *, is_read_only: bool = Fals
         connection.execute("USE lake")
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET ducklake_max_retry_count = 100")
-        connection.execute("SET enable_progress_bar = false")  # it would be drawn into the answer of `etlmon query`
+        with suppress(
+            duckdb.InvalidInputException
+        ):  # a notebook without widgets has no bar and refuses to switch it off
+            connection.execute("SET enable_progress_bar = false")  # it would be drawn into the answer of `etlmon query`
     except duckdb.Error as error:
         connection.close()
         raise translate_lake_error(error) from error

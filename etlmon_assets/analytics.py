@@ -63,7 +63,7 @@ def signals_hourly(platform: PlatformResource) -> Iterator[Any]:
                 "newest": table(newest, rows=12),
                 "rows": step.result.hourly_rows,
                 "hours": step.result.hours,
-                "duration_s": step.duration_s,
+                **step.facts,
                 **({"watermark": step.result.reached_at.isoformat()} if step.result.reached_at else {}),
             },
         )
@@ -93,7 +93,7 @@ def baselines(platform: PlatformResource) -> Iterator[Any]:
                 "sets": len(found.computed_at),
                 "series": found.series,
                 "excluded_periods": found.excluded_periods,
-                "duration_s": step.duration_s,
+                **step.facts,
                 "plot": line_plot(
                     picture,
                     x="captured_at",
@@ -132,7 +132,7 @@ def anomalies(platform: PlatformResource) -> Iterator[Any]:
                 "rows": found.found,
                 "judged": found.judged,
                 "without_history": found.without_history,
-                "duration_s": step.duration_s,
+                **step.facts,
                 "newest": table(read_newest_anomalies(lake), rows=12),
             },
         )
@@ -159,7 +159,7 @@ def incident_periods(platform: PlatformResource) -> Iterator[Any]:
         step = run_step(lake, refresh_incident_periods)
         newest = step.result.sort("started_at", descending=True).select("service", "started_at", "ended_at")
         yield MaterializeResult(
-            metadata={"rows": step.result.height, "duration_s": step.duration_s, "newest": table(newest, rows=15)},
+            metadata={"rows": step.result.height, **step.facts, "newest": table(newest, rows=15)},
         )
         yield from rule_checks(lake, keys.INCIDENT_PERIODS)
 
@@ -178,7 +178,7 @@ def control_charts(platform: PlatformResource) -> Iterator[Any]:
         step = run_step(lake, refresh_control_charts)
         out = read_out_of_control(lake)
         yield MaterializeResult(
-            metadata={"rows": step.result.height, "duration_s": step.duration_s, "out_of_control": table(out, rows=15)},
+            metadata={"rows": step.result.height, **step.facts, "out_of_control": table(out, rows=15)},
         )
         yield from rule_checks(lake, keys.CONTROL_CHARTS)
 
@@ -204,7 +204,7 @@ def log_patterns(platform: PlatformResource) -> Iterator[Any]:
             metadata={
                 "rows": step.result.lines,
                 "templates": step.result.templates,
-                "duration_s": step.duration_s,
+                **step.facts,
                 "most_frequent": table(top, rows=12),
                 "findings": table(findings, rows=12),
             },

@@ -191,14 +191,17 @@ def _materialisations(run: CaptureRun, lake: Lake, *, seconds: float) -> Iterato
     )
     lines = sum(one.log_lines for one in run.outcomes.values())
     newest = lake.query("SELECT logged_at, service, level, message FROM log_lines ORDER BY logged_at DESC LIMIT 8")
-    yield MaterializeResult(asset_key=keys.LOG_LINES, metadata={"rows": lines, "newest": table(newest)})
+    yield MaterializeResult(
+        asset_key=keys.LOG_LINES, metadata={"rows": lines, "duration_s": shared["duration_s"], "newest": table(newest)}
+    )
     reasons = lake.query(
         "SELECT reason, loader_code, count(*) AS n, max(quarantined_at) AS last_at, any_value(detail) AS detail"
         " FROM quarantine GROUP BY ALL ORDER BY n DESC LIMIT 20"
     )
     quarantined = sum(one.quarantined for one in run.outcomes.values())
     yield MaterializeResult(
-        asset_key=keys.QUARANTINE, metadata={"rows": quarantined, "reasons": table(reasons, rows=20)}
+        asset_key=keys.QUARANTINE,
+        metadata={"rows": quarantined, "duration_s": shared["duration_s"], "reasons": table(reasons, rows=20)},
     )
     windows = sum(one.windows + one.missing_windows for one in run.outcomes.values())
     yield MaterializeResult(asset_key=keys.CAPTURE_LEDGER, metadata={"rows": windows, **shared})

@@ -46,7 +46,7 @@ def seasonality(platform: PlatformResource) -> Iterator[Any]:
         yield MaterializeResult(
             metadata={
                 "rows": step.result.periods.height,
-                "duration_s": step.duration_s,
+                **step.facts,
                 "strongest": table(strongest.select("metric_name", "labels", "period_s", "strength")),
                 "peaks": table(peaks.select("metric_name", "labels", "cycle", "weekday", "hour", "peak_ratio")),
             },
@@ -90,7 +90,7 @@ def forecasts(config: ForecastConfig, platform: PlatformResource) -> Iterator[An
             metadata={
                 "rows": step.result.forecasts.height,
                 "series": step.result.forecasts["series_id"].n_unique(),
-                "duration_s": step.duration_s,
+                **step.facts,
                 "chosen_models": table(by_model),
                 "refused": table(refused),
                 "plot": line_plot(
@@ -126,7 +126,7 @@ def capacity(platform: PlatformResource) -> Iterator[Any]:
         yield MaterializeResult(
             metadata={
                 "rows": step.result.dates.height,
-                "duration_s": step.duration_s,
+                **step.facts,
                 "soonest": table(read_capacity(lake), rows=15),
                 "refused": table(refused),
             },

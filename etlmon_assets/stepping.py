@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from resources.clock import utc_now
 from resources.lake.connection import Lake
@@ -21,6 +21,11 @@ class Step(Generic[T]):
     result: T
     now: datetime
     duration_s: float
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What every asset shows of its step: how long it took, and up to when it is true."""
+        return {"duration_s": self.duration_s, "watermark": self.now.isoformat()}
 
 
 def run_step(lake: Lake, work: Callable[..., T]) -> Step[T]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
+from api.access import guard
+from api.authentication import Authentication
 from api.correlation import CorrelationMiddleware
 from api.problems import install_problem_handlers
 from api.routes import health, signals
-from resources.encryption import load_cipher
+from resources.control_plane import ControlPlane
 from resources.postgres.engine import make_engine
 from resources.postgres.loaders_repository import LoadersRepository
 from resources.postgres.url import DatabaseUrl
-from resources.secret_files import load_token
 from resources.settings import Settings
 
 
@@ -27,10 +28,19 @@ def create_app(settings: Settings, url: DatabaseUrl) -> FastAPI:
         yield
         engine.dispose()
 
-    app = FastAPI(title="etlmon", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="etlmon",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        dependencies=[Depends(guard)],
+    )
+    control = ControlPlane(settings, url, engine)
     app.state.engine = engine
-    repository = LoadersRepository(engine, load_cipher(settings.home))
-    app.state.push_door = signals.PushDoor(settings, engine, repository, load_token(settings.home, "push.token"))
+    app.state.control_plane = control
+    app.state.authenticate = Authentication(control)
+    app.state.push_door = signals.PushDoor(settings, engine, LoadersRepository(engine, control.cipher))
     app.add_middleware(CorrelationMiddleware)
     install_problem_handlers(app)
     app.include_router(health.router)

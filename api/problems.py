@@ -14,7 +14,11 @@ from domain.errors import (
     ConflictError,
     EtlmonError,
     InputDataError,
+    NotAuthenticatedError,
     NotFoundError,
+    NotPermittedError,
+    RateLimitedError,
+    StaleEditError,
     StorageError,
     StorageFullError,
     StorageUnavailableError,
@@ -22,6 +26,10 @@ from domain.errors import (
 from resources.json_logs import current_correlation_id, get_logger
 
 _STATUS: list[tuple[type[EtlmonError], int]] = [
+    (NotAuthenticatedError, 401),
+    (NotPermittedError, 403),
+    (RateLimitedError, 429),
+    (StaleEditError, 412),
     (InputDataError, 422),
     (NotFoundError, 404),
     (ConflictError, 409),
@@ -36,19 +44,13 @@ _STATUS: list[tuple[type[EtlmonError], int]] = [
 _MEMBERS = ("refused",)
 
 
-class NotAuthenticatedError(EtlmonError):
-    """No or a wrong credential."""
-
-    error_type = "NOT_AUTHENTICATED"
-
-
 class BodyTooLargeError(InputDataError):
     """More bytes than the limit."""
 
     error_type = "BODY_TOO_LARGE"
 
 
-_STATUS = [(NotAuthenticatedError, 401), (BodyTooLargeError, 413), *_STATUS]
+_STATUS = [(BodyTooLargeError, 413), *_STATUS]
 
 
 def problem(status: int, error: EtlmonError, **members: Any) -> JSONResponse:

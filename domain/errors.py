@@ -65,6 +65,31 @@ class ConflictError(EtlmonError):
     error_type = "CONFLICT"
 
 
+class NotAuthenticatedError(EtlmonError):
+    """No credential, or one that is wrong, expired, revoked or tampered with. The reason never says which."""
+
+    error_type = "NOT_AUTHENTICATED"
+
+
+class NotPermittedError(EtlmonError):
+    """The caller is known, and the permission table or a four-eyes rule does not let him."""
+
+    error_type = "NOT_PERMITTED"
+
+
+class RateLimitedError(EtlmonError):
+    """More requests than the limit; the context has `retry_after_s`."""
+
+    error_type = "RATE_LIMITED"
+    is_retryable = True
+
+
+class StaleEditError(EtlmonError):
+    """What is to be changed was changed by somebody else since it was read (If-Match does not match)."""
+
+    error_type = "STALE_EDIT"
+
+
 class NotEnoughHistoryError(EtlmonError):
     """An estimator was asked for an answer that its history does not support."""
 
@@ -133,6 +158,13 @@ class SourceLimitError(SourceError):
     """A limit of the source was hit that chunking could not avoid (points per series, buckets, bytes)."""
 
     error_type = "SOURCE_LIMIT_EXCEEDED"
+
+
+class CircuitOpenError(SourceError):
+    """The circuit breaker of this source is open: it failed too often, nothing is sent until it had time to recover."""
+
+    error_type = "CIRCUIT_OPEN"
+    is_retryable = False
 
 
 class StorageError(EtlmonError):

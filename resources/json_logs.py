@@ -50,6 +50,11 @@ def current_correlation_id() -> str:
     return str(structlog.contextvars.get_contextvars().get("correlationId", ""))
 
 
+def bind_username(username: str) -> None:
+    """Log lines of this context carry the name from now on."""
+    structlog.contextvars.bind_contextvars(username=username)
+
+
 def mask_secrets(text: str) -> str:
     """Passwords inside URLs and libpq connection strings replaced by a mask."""
     shown = _URL_PASSWORD.sub(lambda found: f"{found.group(1)}:{_MASK}@", text)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from sqlalchemy import Engine, text
 
+from api.access import public
 from domain.errors import EtlmonError
 from resources.postgres.engine import transaction
 
@@ -17,12 +18,14 @@ router = APIRouter(tags=["health"])
 
 @router.get("/healthz")
 @router.get("/livez")
+@public
 def read_liveness() -> dict[str, str]:
     """The process runs and answers."""
     return {"status": "ok"}
 
 
 @router.get("/readyz")
+@public
 def read_readiness(request: Request) -> JSONResponse:
     """Database and migrations, checked now. 503 when one of them is not well."""
     engine: Engine = request.app.state.engine

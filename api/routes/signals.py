@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 import threading
 import time
 from datetime import timedelta
@@ -16,7 +15,8 @@ from pydantic import BaseModel
 from sqlalchemy import Engine, text
 from starlette.concurrency import run_in_threadpool
 
-from api.problems import BodyTooLargeError, NotAuthenticatedError
+from api.access import allow
+from api.problems import BodyTooLargeError
 from domain.errors import InputDataError, NotFoundError
 from domain.loaders.definition import LoaderDefinition
 from domain.push import ParsedBatch, parse_batch
@@ -54,26 +54,13 @@ class PushAnswer(BaseModel):
 class PushDoor:
     """Acceptance of batches for the loaders that are ACTIVE; the list is re-read every few seconds."""
 
-    def __init__(self, settings: Settings, engine: Engine, repository: LoadersRepository, token: str) -> None:
+    def __init__(self, settings: Settings, engine: Engine, repository: LoadersRepository) -> None:
         self._settings = settings
         self._repository = repository
         self._inbox = PushInbox(engine)
-        self._token = token
         self._lock = threading.Lock()
         self._loaders: dict[str, LoaderDefinition] = {}
         self._read_at = 0.0
-
-    def check_token(self, authorization: str) -> None:
-        """Refuse a request without the push token.
-
-        Raises:
-            NotAuthenticatedError: answered as 401.
-        """
-        if not secrets.compare_digest(authorization.encode(), f"Bearer {self._token}".encode()):
-            raise NotAuthenticatedError(
-                "the push token is missing or wrong",
-                suggestion="send `Authorization: Bearer` with HOME/secrets/push.token",
-            )
 
     def loader(self, code: str) -> LoaderDefinition:
         """The ACTIVE push loader of that code.
@@ -156,31 +143,28 @@ async def _read_body(request: Request) -> bytes:
 
 
 @router.post("", status_code=202)
+@allow("signals", "push")
 async def push_signals(
     request: Request,
     loader_code: str,
     door: Annotated[PushDoor, Depends(_door)],
-    authorization: Annotated[str, Header()] = "",
     idempotency_key: Annotated[str | None, Header(max_length=128, pattern=r"^[\w.:-]+$")] = None,
 ) -> PushAnswer:
     """Push `{"signals": [{metric_name, labels, metric_value, captured_at}]}` to a loader.
 
     Send the same `Idempotency-Key` when you retry; without one the content itself is the key.
     """
-    door.check_token(authorization)
     body = await _read_body(request)
     return await run_in_threadpool(door.accept, loader_code, body, idempotency_key)
 
 
 @router.get("/funnel")
+@allow("signals", "read")
 def read_funnel(
     request: Request,
-    door: Annotated[PushDoor, Depends(_door)],
-    authorization: Annotated[str, Header()] = "",
     minutes: int = 60,
 ) -> list[dict[str, object]]:
     """Counters per minute and loader: received, validated, persisted, archived."""
-    door.check_token(authorization)
     engine: Engine = request.app.state.engine
     query = text(
         "SELECT minute, loader_code, received, validated, persisted, archived FROM push_funnel"

@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI
 from api.access import guard
 from api.authentication import Authentication
 from api.correlation import CorrelationMiddleware
-from api.problems import install_problem_handlers
+from api.problems import PROBLEMS, install_problem_handlers
 from api.routes import health, signals
 from resources.control_plane import ControlPlane
 from resources.postgres.engine import make_engine
@@ -35,6 +35,7 @@ def create_app(settings: Settings, url: DatabaseUrl) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
         dependencies=[Depends(guard)],
+        responses=PROBLEMS,
     )
     control = ControlPlane(settings, url, engine)
     app.state.engine = engine

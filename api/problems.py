@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from domain.errors import (
@@ -51,6 +52,41 @@ class BodyTooLargeError(InputDataError):
 
 
 _STATUS = [(BodyTooLargeError, 413), *_STATUS]
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457, with what a person needs to go on."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errorType: str  # noqa: N815 - the JSON names
+    reason: str
+    suggestion: str
+    correlationId: str  # noqa: N815
+
+
+#: What any route may answer instead of its own; every one of them is a problem document.
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": text,
+        "content": {"application/problem+json": {"schema": ProblemDocument.model_json_schema()}},
+    }
+    for status, text in {
+        400: "the request is malformed",
+        401: "no credential, or not a good one",
+        403: "the permission table or a four-eyes rule denies it",
+        404: "it does not exist",
+        409: "it collides with the present state",
+        412: "it was changed by somebody else since you read it",
+        413: "the body is too large",
+        415: "the content type is not supported",
+        422: "a value is wrong; the reason names it",
+        429: "over the rate limit; see Retry-After",
+        503: "the database is not available",
+    }.items()
+}
 
 
 def problem(status: int, error: EtlmonError, **members: Any) -> JSONResponse:

@@ -20,6 +20,7 @@ OUTERMOST, NODES_PER_SIDE = 3, 17
 TAIL_POINTS, TAIL_SHARE = 50, 8
 #: Beyond this a score says no more; it keeps one wild point from ringing in EWMA and CUSUM for days.
 CLIP = 8.0
+_TINY = np.finfo(float).tiny
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,10 @@ def fit_distribution(reference: Floats, sizes: Ints) -> Distribution:
     at = np.column_stack([below, (sizes - 1) // 2, sizes[:, None] - 1 - below[:, ::-1]])
     nodes = np.take_along_axis(ordered, at, axis=1)
     scores = special.ndtri((at + 0.5) / sizes[:, None])
-    points = min(TAIL_POINTS, int(sizes.min(initial=TAIL_POINTS * TAIL_SHARE)) // TAIL_SHARE)
-    outermost = np.arange(points + 1)
-    lower = _fit_tail(-ordered[:, outermost])
-    upper = _fit_tail(np.take_along_axis(ordered, sizes[:, None] - 1 - outermost, axis=1))
+    points = np.minimum(sizes // TAIL_SHARE, TAIL_POINTS)
+    rank = np.minimum(np.arange(TAIL_POINTS + 1), sizes[:, None] - 1)
+    lower = _fit_tail(-np.take_along_axis(ordered, rank, axis=1), points)
+    upper = _fit_tail(np.take_along_axis(ordered, sizes[:, None] - 1 - rank, axis=1), points)
     return Distribution(nodes, scores, lower, upper, (OUTERMOST - 0.5) / sizes)
 
 
@@ -70,7 +71,7 @@ def compute_normal_scores(values: Floats, distribution: Distribution) -> Floats:
     nodes, scores = distribution.nodes, distribution.scores
     left = _find_left_node(values, nodes)
     low, high = np.take_along_axis(nodes, left, axis=1), np.take_along_axis(nodes, left + 1, axis=1)
-    share = np.clip((values - low) / np.maximum(high - low, np.finfo(float).tiny), 0.0, 1.0)
+    share = np.clip((values - low) / np.maximum(high - low, _TINY), 0.0, 1.0)
     inner = np.take_along_axis(scores, left, axis=1) * (1 - share) + np.take_along_axis(scores, left + 1, axis=1) * share
     above = _score_tail(values - nodes[:, -1:], distribution.upper, distribution.share)
     below = -_score_tail(nodes[:, :1] - values, distribution.lower, distribution.share)
@@ -88,20 +89,22 @@ def _find_left_node(values: Floats, nodes: Floats) -> Ints:
     return left
 
 
-def _fit_tail(outward: Floats) -> Tail:
-    """From the largest values [series, largest first], by probability-weighted moments (Hosking and Wallis 1987)."""
-    excess = outward[:, -2::-1] - outward[:, -1:]
-    points = excess.shape[1]
-    mean = np.maximum(excess.mean(axis=1), np.finfo(float).tiny)
-    spread = 2 * (excess * np.arange(points) / (points - 1)).mean(axis=1) - mean
-    shape = np.clip(2 - mean / np.maximum(spread, np.finfo(float).tiny), -0.9, 0.5)
-    beyond = outward[:, : OUTERMOST - 1].mean(axis=1) - outward[:, OUTERMOST - 1]
-    scale = mean * (1 - shape) + shape * (outward[:, OUTERMOST - 1] - outward[:, -1])
+def _fit_tail(outward: Floats, points: Ints) -> Tail:
+    """From the `points` (S,) largest values [series, largest first], by probability-weighted moments (Hosking, Wallis 1987)."""
+    threshold = np.take_along_axis(outward, points[:, None], axis=1)
+    place = points[:, None] - 1 - np.arange(outward.shape[1])
+    excess = np.where(place >= 0, outward - threshold, 0.0)
+    mean = np.maximum(excess.sum(axis=1) / points, _TINY)
+    spread = 2 * (excess * place).sum(axis=1) / (points * (points - 1)) - mean
+    shape = np.clip(2 - mean / np.maximum(spread, _TINY), -0.9, 0.5)
+    outermost = outward[:, OUTERMOST - 1]
+    scale = mean * (1 - shape) + shape * (outermost - threshold[:, 0])
+    beyond = outward[:, : OUTERMOST - 1].mean(axis=1) - outermost
     return Tail(shape, np.maximum(scale, beyond * (1 - np.minimum(shape, 0.0))))
 
 
 def _score_tail(beyond: Floats, tail: Tail, share: Floats) -> Floats:
-    scale = np.maximum(tail.scale, np.finfo(float).tiny)[:, None]
+    scale = np.maximum(tail.scale, _TINY)[:, None]
     shape = np.where(np.abs(tail.shape) < 1e-6, 1e-6, tail.shape)[:, None]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         stretched = np.maximum(shape * np.maximum(beyond, 0.0) / scale, -1.0)

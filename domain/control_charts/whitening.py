@@ -14,8 +14,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 MAX_ORDER = 3
-#: Share of a series on each side that is drawn in before it is remembered: one wild point must not hide what the rest does.
-DRAWN_IN = 0.005
+#: A point is remembered up to this many times as far from the median as the 0.5 % outermost on its side: one wild point must
+#: not hide what the rest does.
+OUTERMOST_SHARE, REACH = 0.005, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,10 @@ def fit_autoregression(reference: Floats, sizes: Ints) -> Autoregression:
         sizes: (S,) filled cells of each row, at least one.
 
     """
-    ordered, drawn_in = np.sort(reference, axis=1), (sizes * DRAWN_IN).astype(np.int64)
-    lowest = np.take_along_axis(ordered, drawn_in[:, None], axis=1)
-    highest = np.take_along_axis(ordered, (sizes - 1 - drawn_in)[:, None], axis=1)
+    ordered, outermost = np.sort(reference, axis=1), (sizes * OUTERMOST_SHARE).astype(np.int64)
+    at = np.column_stack([outermost, (sizes - 1) // 2, sizes - 1 - outermost])
+    low, middle, high = np.split(np.take_along_axis(ordered, at, axis=1), 3, axis=1)
+    lowest, highest = middle + REACH * (low - middle), middle + REACH * (high - middle)
     calm = np.clip(reference, lowest, highest)
     level = np.nansum(calm, axis=1, keepdims=True) / sizes[:, None]
     centred = np.nan_to_num(calm - level)

@@ -12,8 +12,11 @@ from resources.postgres.url import DAGSTER_SCHEMA, LAKE_SCHEMA, RECORDS_SCHEMA, 
 _LOCK = 4_918_233_001
 
 
-def migrate(url: DatabaseUrl) -> None:
+def migrate(url: DatabaseUrl, *, to: str = "head") -> None:
     """Create the schemas and apply every pending migration, in one transaction under an advisory lock.
+
+    Args:
+        to: the revision to stop at; tests bring a database to a release of the past with it.
 
     Raises:
         StorageUnavailableError: the server is not there.
@@ -31,7 +34,7 @@ def migrate(url: DatabaseUrl) -> None:
             config = Config()
             config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, to)
     finally:
         engine.dispose()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
@@ -59,16 +61,24 @@ def test_many_processes_migrate_at_once(url: DatabaseUrl, engine: Engine) -> Non
     assert current_revision(url) == head_revision()
 
 
+def _as_stored(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_ipc(buffer, compression="zstd")
+    return buffer.getvalue()
+
+
 @pytest.mark.requirement("A16")
 def test_a_batch_accepted_by_the_previous_release_is_still_moved(url: DatabaseUrl, engine: Engine) -> None:
-    migrate(url)
+    migrate(url, to="0001")
     inbox = PushInbox(engine)
-    inbox.accept("CRASH-PUSH", "new", batch_frame(0), received=200, at=NOW)
-    with transaction(engine) as connection:  # the tables as release 0001 made them, with its data
-        connection.execute(text("DROP INDEX push_batches_waiting, push_batches_moved"))
-        connection.execute(text("ALTER TABLE push_batches DROP COLUMN moved_at, DROP COLUMN archived_at"))
-        connection.execute(text("ALTER TABLE push_batches ALTER COLUMN payload SET NOT NULL"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    with transaction(engine) as connection:
+        connection.execute(
+            text(
+                "INSERT INTO push_batches (loader_code, batch_id, received_at, signals, payload)"
+                " VALUES ('CRASH-PUSH', 'new', :at, 200, :payload)"
+            ),
+            {"at": NOW, "payload": _as_stored(batch_frame(0))},
+        )
     migrate(url)
     assert current_revision(url) == head_revision()
     assert inbox.waiting() == 200

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from domain.answers import Answer
 from domain.loaders.definition import Connection, LoaderDefinition
+from domain.notification.message import Message, Receipt
 
 
 class StatisticsSource(Protocol):
@@ -17,5 +18,18 @@ class StatisticsSource(Protocol):
 
         Raises:
             SourceError: translated; the caller leaves the windows due and records the error.
+        """
+        ...
+
+
+class MessageChannel(Protocol):
+    """One way to reach people."""
+
+    def send(self, message: Message) -> Receipt:
+        """Hand the message to the provider, once.
+
+        Raises:
+            DeliveryRefusedError: it will never be taken.
+            DeliveryDelayedError: again later; a message whose answer was lost may have gone out.
         """
         ...

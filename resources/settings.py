@@ -41,6 +41,30 @@ class Settings(BaseSettings):
     api_host: str = Field(default="127.0.0.1", description="address the API binds to")
     api_port: int = Field(default=8080, ge=1, le=65535, description="port of the API and its pages")
     ui_port: int = Field(default=3000, ge=1, le=65535, description="port of the Dagster UI")
+    api_workers: int = Field(default=1, ge=1, le=16, description="processes that serve the API; they share one port")
+    tls_cert_file: Path | None = Field(
+        default=None, description="PEM certificate chain; with its key the API speaks HTTPS only"
+    )
+    tls_key_file: Path | None = Field(default=None, description="PEM private key of `ETLMON_TLS_CERT_FILE`")
+    allowed_hosts: str = Field(
+        default="",
+        description="host names the API answers to, comma-separated; IP addresses and names without a dot always, `*`: any",
+    )
+    trusted_proxies: str = Field(
+        default="", description="addresses of proxies whose X-Forwarded-For counts, comma-separated; empty: nobody's"
+    )
+    cors_origins: str = Field(
+        default="", description="origins whose pages may call the API, comma-separated; empty: none"
+    )
+    rate_limit_per_minute: int = Field(
+        default=100, ge=1, le=1_000_000, description="requests a minute of one user, or of one address without login"
+    )
+    redis_url: SecretStr | None = Field(
+        default=None, description="Redis or Valkey that shares rate limits between processes; unset: each counts alone"
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None, description="bearer token of /metrics; unset: open on loopback, elsewhere for logged-in users"
+    )
     prometheus_url: str | None = Field(default=None, description="the connection named `prometheus`")
     elasticsearch_url: str | None = Field(default=None, description="the connection named `elasticsearch`")
     connections_file: Path | None = Field(
@@ -62,6 +86,14 @@ class Settings(BaseSettings):
         default=30, ge=1, le=90, description="days of history of the synthetic estate, at its first start"
     )
     push_max_batch: int = Field(default=10_000, ge=1, description="signals in one request of the push API")
+    breaker_failure_rate_pct: float = Field(
+        default=50.0, gt=0, le=100, description="share of failed calls at which a source's circuit breaker opens"
+    )
+    breaker_slow_call_s: float = Field(default=5.0, gt=0, description="a call to a source that lasts longer is slow")
+    breaker_slow_rate_pct: float = Field(
+        default=100.0, gt=0, le=100, description="share of slow calls at which a circuit breaker opens"
+    )
+    breaker_wait_s: float = Field(default=60.0, gt=0, description="how long an open circuit breaker stays open")
 
     @property
     def lake_data_path(self) -> str:

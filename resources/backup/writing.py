@@ -73,14 +73,25 @@ def _collect(settings: Settings, url: DatabaseUrl, lake: Lake, folder: Path) -> 
         files = list_lake_files(connection, settings)
         row = connection.execute(_NEWEST_SNAPSHOT).fetchone()
         signals = lake.query(f"SELECT count(*) AS n FROM signals AT (VERSION => {int(row[0])})")["n"][0]  # type: ignore[index]
+        kept = _copy_secrets(settings, folder)
         check_files_exist(settings, files)
         _dump(url, dump, snapshot=name)
     root = Path(settings.lake_data_path)
-    sources = {DUMP: dump}
-    sources |= {f"{SECRETS}{path.name}": path for path in sorted((settings.home / "secrets").glob("[!.]*"))}
+    sources = {DUMP: dump} | kept
     if settings.connections_path.is_file():
         sources[CONNECTIONS] = settings.connections_path
     return sources | {f"{LAKE}{path.as_posix()}": root / path for path in files}, int(signals)
+
+
+def _copy_secrets(settings: Settings, folder: Path) -> dict[str, Path]:
+    """The secrets as they are at the snapshot: keys may be rotated while the rest is being written."""
+    kept = {}
+    for path in sorted((settings.home / "secrets").glob("[!.]*")):
+        copy = folder / SECRETS / path.name
+        copy.parent.mkdir(mode=0o700, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+        kept[f"{SECRETS}{path.name}"] = copy
+    return kept
 
 
 @contextmanager

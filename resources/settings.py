@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     api_host: str = Field(default="127.0.0.1", description="address the API binds to")
     api_port: int = Field(default=8080, ge=1, le=65535, description="port of the API and its pages")
     ui_port: int = Field(default=3000, ge=1, le=65535, description="port of the Dagster UI")
+    environment: str = Field(
+        default="", max_length=40, description="name of this installation on its pages (production, staging); empty: none"
+    )
     api_workers: int = Field(default=1, ge=1, le=16, description="processes that serve the API; they share one port")
     tls_cert_file: Path | None = Field(
         default=None, description="PEM certificate chain; with its key the API speaks HTTPS only"

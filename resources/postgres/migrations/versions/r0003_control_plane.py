@@ -27,7 +27,6 @@ CREATE TABLE sessions (
     session_id      text PRIMARY KEY,
     username        text NOT NULL REFERENCES users (username) ON DELETE CASCADE,
     refresh_hash    bytea NOT NULL,                        -- SHA-256 of the refresh token in force; each is used once
-    previous_hash   bytea,                                 -- the one before: seen again it means theft, the session ends
     created_at      timestamptz NOT NULL,
     expires_at      timestamptz NOT NULL,
     revoked_at      timestamptz,
@@ -38,6 +37,13 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_user ON sessions (username);
 CREATE INDEX sessions_by_refresh ON sessions (refresh_hash);
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
+
+-- refresh tokens already used: one seen again was stolen from somebody, its session ends
+CREATE TABLE spent_refresh_tokens (
+    refresh_hash    bytea PRIMARY KEY,
+    session_id      text NOT NULL REFERENCES sessions (session_id) ON DELETE CASCADE
+);
+CREATE INDEX spent_refresh_tokens_by_session ON spent_refresh_tokens (session_id);
 
 CREATE TABLE login_audit (
     sequence        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -50,6 +56,7 @@ CREATE TABLE login_audit (
     correlation_id  text NOT NULL
 );
 CREATE INDEX login_audit_at ON login_audit (at);
+CREATE INDEX login_audit_failures_by_ip ON login_audit (ip, at) WHERE outcome <> 'success';
 
 CREATE TABLE api_tokens (
     token_id        text PRIMARY KEY,
@@ -100,6 +107,40 @@ ALTER TABLE loader_versions
 UPDATE loader_versions SET authors = ARRAY[created_by], submitted_hash = content_hash, updated_at = coalesce(activated_at, created_at),
     decision = CASE WHEN activated_at IS NOT NULL THEN 'APPROVED' END;
 CREATE INDEX loader_versions_by_state ON loader_versions (state, code);
+
+-- what lists show of a loader, kept by the database itself whoever writes a version: a page of 5,000 loaders reads one narrow table
+ALTER TABLE loaders
+    ADD COLUMN title text NOT NULL DEFAULT '', ADD COLUMN owner text NOT NULL DEFAULT '', ADD COLUMN source text NOT NULL DEFAULT '',
+    ADD COLUMN schedule text NOT NULL DEFAULT '', ADD COLUMN state text NOT NULL DEFAULT 'ARCHIVED',
+    ADD COLUMN shown_version integer, ADD COLUMN active_version integer, ADD COLUMN draft_version integer,
+    ADD COLUMN pending_versions integer[] NOT NULL DEFAULT '{}', ADD COLUMN newest_version integer NOT NULL DEFAULT 0,
+    ADD COLUMN versions integer NOT NULL DEFAULT 0, ADD COLUMN updated_at timestamptz NOT NULL DEFAULT now();
+
+-- shown is the ACTIVE version, else the newest that waits, else the newest
+CREATE FUNCTION summarise_loaders() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE loaders SET
+        title = shown.definition ->> 'title', owner = shown.definition ->> 'owner', source = shown.definition ->> 'source',
+        schedule = shown.definition ->> 'schedule', state = shown.state, shown_version = shown.version,
+        active_version = known.active_version, draft_version = known.draft_version,
+        pending_versions = coalesce(known.pending_versions, '{}'), newest_version = known.newest_version,
+        versions = known.versions, updated_at = known.updated_at
+    FROM (SELECT code, max(version) FILTER (WHERE state = 'ACTIVE') AS active_version,
+                 max(version) FILTER (WHERE state = 'DRAFT') AS draft_version,
+                 array_agg(version ORDER BY version) FILTER (WHERE state = 'PENDING') AS pending_versions,
+                 max(version) AS newest_version, count(*) AS versions, max(updated_at) AS updated_at,
+                 coalesce(max(version) FILTER (WHERE state = 'ACTIVE'), max(version) FILTER (WHERE state <> 'ARCHIVED'),
+                          max(version)) AS shown_version
+          FROM loader_versions WHERE code IN (SELECT code FROM changed) GROUP BY code) AS known
+    JOIN loader_versions AS shown ON shown.code = known.code AND shown.version = known.shown_version
+    WHERE loaders.code = known.code;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER loader_versions_inserted AFTER INSERT ON loader_versions
+    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION summarise_loaders();
+CREATE TRIGGER loader_versions_updated AFTER UPDATE ON loader_versions
+    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION summarise_loaders();
+UPDATE loader_versions SET revision = revision;
 
 -- A8 ---------------------------------------------------------------------------------------------------------------------
 CREATE TABLE workbook_imports (

@@ -1,0 +1,142 @@
+"""The state machine of incidents: one table of transitions, one function that decides. Nothing else may change a state (E1).
+
+Acknowledging is a fact (who, when) that also moves an OPEN incident on; snoozing, assigning and merging are facts beside the
+state. Reopening leads to OPEN and keeps every instant of the first round, so that no measure is lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from domain.errors import ConflictError, InputDataError
+from domain.incidents.view import IncidentState, incident_code
+from domain.vocabulary import Severity
+
+
+class Action(StrEnum):
+    """What somebody, or the platform, does to an incident."""
+
+    ACKNOWLEDGE = "acknowledge"
+    INVESTIGATE = "investigate"
+    REMEDIATE = "remediate"
+    MONITOR = "monitor"
+    RESOLVE = "resolve"
+    CLOSE = "close"
+    REOPEN = "reopen"
+    SNOOZE = "snooze"
+    WAKE = "wake"
+    ASSIGN = "assign"
+    COMMENT = "comment"
+    SET_SEVERITY = "set-severity"
+    MERGE = "merge"
+
+
+S = IncidentState
+WORKING = (S.OPEN, S.ACKNOWLEDGED, S.INVESTIGATING, S.REMEDIATING, S.MONITORING)
+
+#: Action → state before → state after. An action that is not listed for a state is illegal there.
+TRANSITIONS: dict[Action, dict[IncidentState, IncidentState]] = {
+    Action.ACKNOWLEDGE: {**{state: state for state in WORKING}, S.OPEN: S.ACKNOWLEDGED},
+    Action.INVESTIGATE: dict.fromkeys((S.OPEN, S.ACKNOWLEDGED, S.REMEDIATING, S.MONITORING), S.INVESTIGATING),
+    Action.REMEDIATE: dict.fromkeys((S.OPEN, S.ACKNOWLEDGED, S.INVESTIGATING, S.MONITORING), S.REMEDIATING),
+    Action.MONITOR: dict.fromkeys((S.OPEN, S.ACKNOWLEDGED, S.INVESTIGATING, S.REMEDIATING), S.MONITORING),
+    Action.RESOLVE: dict.fromkeys(WORKING, S.RESOLVED),
+    Action.CLOSE: {S.RESOLVED: S.CLOSED},
+    Action.REOPEN: dict.fromkeys((S.RESOLVED, S.CLOSED), S.OPEN),
+    Action.SNOOZE: {state: state for state in WORKING},
+    Action.WAKE: {state: state for state in WORKING},
+    Action.ASSIGN: {state: state for state in WORKING},
+    Action.COMMENT: {state: state for state in IncidentState},
+    Action.SET_SEVERITY: {state: state for state in WORKING},
+    Action.MERGE: dict.fromkeys(WORKING, S.CLOSED),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentFacts:
+    """What a decision depends on."""
+
+    incident_id: int
+    state: IncidentState
+    severity: Severity
+    acknowledged_by: str | None = None
+    snoozed_until: datetime | None = None
+    merged_into: int | None = None
+    assignee: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who wants what. Only the fields of the action count."""
+
+    action: Action
+    actor: str
+    cause: str
+    now: datetime
+    reason: str = ""
+    until: datetime | None = None
+    assignee: str | None = None
+    severity: Severity | None = None
+    into: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What follows: the state after, and whether anything changes at all (`note` says why not)."""
+
+    before: IncidentState
+    after: IncidentState
+    is_change: bool = True
+    note: str = ""
+
+
+def decide_transition(facts: IncidentFacts, request: Request) -> Decision:
+    """Whether the action is legal now, and what it leads to.
+
+    Doing again what is done already (acknowledging twice, waking what is awake) is no error and changes nothing.
+
+    Raises:
+        ConflictError: illegal in this state; the suggestion lists what is legal.
+        InputDataError: a field that the action needs is missing or senseless.
+    """
+    code = incident_code(facts.incident_id)
+    if facts.merged_into is not None and request.action is not Action.COMMENT:
+        raise ConflictError(
+            f"{code} was merged into {incident_code(facts.merged_into)}",
+            suggestion=f"act on {incident_code(facts.merged_into)}",
+        )
+    _check_fields(code, facts, request)
+    if request.action is Action.ACKNOWLEDGE and facts.acknowledged_by and facts.state is not S.OPEN:
+        note = f"{code} is acknowledged already, by {facts.acknowledged_by}; it is {facts.state.value}"
+        return Decision(facts.state, facts.state, is_change=False, note=note)
+    targets = TRANSITIONS[request.action]
+    if facts.state not in targets:
+        legal = ", ".join(action.value for action, states in TRANSITIONS.items() if facts.state in states)
+        raise ConflictError(
+            f"{code} is {facts.state.value}: {request.action.value} is not possible",
+            suggestion=f"possible now: {legal}",
+        )
+    if _is_nothing_new(facts, request):
+        return Decision(facts.state, facts.state, is_change=False, note=f"{code} is like that already")
+    return Decision(facts.state, targets[facts.state])
+
+
+def _is_nothing_new(facts: IncidentFacts, request: Request) -> bool:
+    return (
+        (request.action is Action.WAKE and facts.snoozed_until is None)
+        or (request.action is Action.ASSIGN and request.assignee == facts.assignee)
+        or (request.action is Action.SET_SEVERITY and request.severity is facts.severity)
+    )
+
+
+def _check_fields(code: str, facts: IncidentFacts, request: Request) -> None:
+    if request.action is Action.SNOOZE and (request.until is None or request.until <= request.now):
+        raise InputDataError(f"snoozing {code} needs an instant in the future", suggestion="give `until`")
+    if request.action is Action.COMMENT and not request.reason.strip():
+        raise InputDataError(f"a comment on {code} needs words", suggestion="write what others should know")
+    if request.action is Action.SET_SEVERITY and request.severity is None:
+        raise InputDataError(f"which severity shall {code} have?", suggestion="give CRITICAL, HIGH, MEDIUM or LOW")
+    if request.action is Action.MERGE and request.into in (None, facts.incident_id):
+        raise InputDataError(f"{code} can only be merged into another incident", suggestion="give `into`")

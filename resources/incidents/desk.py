@@ -1,0 +1,273 @@
+"""The incident desk: opens incidents, joins alerts to them, and is the only one that changes their state.
+
+Every method works inside the caller's transaction: state, timeline, clocks and the messages that follow are there together or
+not at all. Whoever has to know of a change is told through `listener` in the same transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from domain.incidents.lifecycle import Action, Decision, Request, decide_transition
+from domain.incidents.sla import Clock, Measure, SlaPolicy, pause, reopen, resume, retarget, start_clocks, stop
+from domain.incidents.view import IncidentState, IncidentView, incident_code
+from domain.vocabulary import Severity
+from resources.incidents.clocks import change_clocks, write_clocks
+from resources.incidents.rows import lock_facts, read_view
+from resources.json_logs import current_correlation_id
+
+
+@dataclass(frozen=True, slots=True)
+class NewIncident:
+    """What an incident is opened with."""
+
+    title: str
+    summary: str
+    severity: Severity
+    category: str
+    service: str
+    onset_at: datetime
+    labels: dict[str, str] = field(default_factory=dict)
+    is_drill: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What became of an action; `note` says why nothing changed."""
+
+    view: IncidentView
+    is_change: bool
+    note: str = ""
+
+
+#: (connection, the incident after the change, what happened: "opened", "alert-joined" or an action's name, now)
+Listener = Callable[[Connection, IncidentView, str, datetime], None]
+
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}  # most urgent first
+_STAMPS = {  # the first time counts; what is already there stays
+    Action.ACKNOWLEDGE: "acknowledged_at = coalesce(acknowledged_at, :now), acknowledged_by = coalesce(acknowledged_by, :actor)",
+    Action.INVESTIGATE: "acknowledged_at = coalesce(acknowledged_at, :now), acknowledged_by = coalesce(acknowledged_by, :actor)",
+    Action.MONITOR: "mitigated_at = coalesce(mitigated_at, :now)",
+    Action.RESOLVE: "mitigated_at = coalesce(mitigated_at, :now), resolved_at = :now, snoozed_until = NULL",
+    Action.CLOSE: "closed_at = :now",
+    Action.REOPEN: "resolved_at = NULL, closed_at = NULL, mitigated_at = NULL, reopened_count = reopened_count + 1,"
+    " last_reopened_at = :now",
+    Action.SNOOZE: "snoozed_until = :until",
+    Action.WAKE: "snoozed_until = NULL",
+    Action.ASSIGN: "assignee = :assignee",
+    Action.SET_SEVERITY: "severity = :severity",
+    Action.MERGE: "merged_into = :into, closed_at = :now",
+}
+
+
+class IncidentDesk:
+    """Works on the connection it is given; holds nothing but policy and listener."""
+
+    def __init__(self, policy: SlaPolicy, *, listener: Listener | None = None) -> None:
+        self._policy = policy
+        self._listener = listener
+
+    def open(
+        self, connection: Connection, new: NewIncident, *, now: datetime, actor: str = "detection"
+    ) -> IncidentView:
+        """A new incident with running clocks; its timeline begins."""
+        incident_id = connection.execute(
+            text(
+                "INSERT INTO incidents (title, summary, severity, category, service, state, is_drill, labels, onset_at, opened_at,"
+                " last_alert_at) VALUES (:title, :summary, :severity, :category, :service, 'OPEN', :is_drill, :labels, :onset_at,"
+                " :now, :now) RETURNING incident_id"
+            ),
+            {
+                "title": new.title,
+                "summary": new.summary,
+                "severity": new.severity.value,
+                "category": new.category,
+                "service": new.service,
+                "is_drill": new.is_drill,
+                "labels": json.dumps(new.labels),
+                "onset_at": min(new.onset_at, now),
+                "now": now,
+            },
+        ).scalar_one()
+        write_clocks(connection, incident_id, start_clocks(self._policy.targets[new.severity], at=now), self._policy)
+        self.note(
+            connection, incident_id, kind="opened", actor=actor, cause="rule", now=now, to_state=IncidentState.OPEN
+        )
+        view = read_view(connection, incident_id)
+        self._tell(connection, view, "opened", now)
+        return view
+
+    def join(
+        self, connection: Connection, incident_id: int, alert_ids: Sequence[int], *, now: datetime, reason: str = ""
+    ) -> IncidentView:
+        """Alerts become part of an incident; a more urgent one raises its severity, an earlier onset moves its own."""
+        _, before = lock_facts(connection, incident_id)
+        connection.execute(
+            text("UPDATE alerts SET incident_id = :id WHERE alert_id = ANY(:alerts)"),
+            {"id": incident_id, "alerts": list(alert_ids)},
+        )
+        worst = connection.execute(
+            text("SELECT severity, onset_at, title FROM alerts WHERE alert_id = ANY(:alerts)"),
+            {"alerts": list(alert_ids)},
+        ).all()
+        onset = min([before.onset_at, *(row.onset_at for row in worst)])
+        severity = min([before.severity, *(Severity(row.severity) for row in worst)], key=_RANK.__getitem__)
+        connection.execute(
+            text(
+                "UPDATE incidents SET last_alert_at = :now, onset_at = :onset, revision = revision + 1 WHERE incident_id = :id"
+            ),
+            {"now": now, "onset": onset, "id": incident_id},
+        )
+        self.note(
+            connection,
+            incident_id,
+            kind="alert-joined",
+            actor="detection",
+            cause="correlation",
+            now=now,
+            detail={"alerts": list(alert_ids), "titles": [row.title for row in worst][:20], "reason": reason},
+        )
+        if severity is not before.severity:
+            raised = Request(
+                Action.SET_SEVERITY,
+                "detection",
+                "correlation",
+                now,
+                reason="a more urgent alert joined",
+                severity=severity,
+            )
+            return self.act(connection, incident_id, raised).view
+        view = read_view(connection, incident_id)
+        self._tell(connection, view, "alert-joined", now)
+        return view
+
+    def act(self, connection: Connection, incident_id: int, request: Request) -> Acted:
+        """Do it if it is legal: state, instants, clocks and timeline in one.
+
+        Raises:
+            NotFoundError: no such incident. ConflictError: illegal now. InputDataError: a field is missing.
+        """
+        facts, before = lock_facts(connection, incident_id)
+        decision = decide_transition(facts, request)
+        if not decision.is_change:
+            return Acted(before, is_change=False, note=decision.note)
+        if request.action is Action.MERGE:
+            self._merge(connection, incident_id, request)
+        stamps = "".join(f", {clause}" for clause in [_STAMPS.get(request.action, "")] if clause)
+        connection.execute(
+            text(f"UPDATE incidents SET state = :state, revision = revision + 1{stamps} WHERE incident_id = :id"),
+            {
+                "state": decision.after.value,
+                "id": incident_id,
+                "now": request.now,
+                "actor": request.actor,
+                "until": request.until,
+                "assignee": request.assignee,
+                "severity": request.severity.value if request.severity else None,
+                "into": request.into,
+            },
+        )
+        self._move_clocks(connection, incident_id, request)
+        self._write_event(connection, incident_id, request, decision)
+        view = read_view(connection, incident_id)
+        self._tell(connection, view, request.action.value, request.now)
+        return Acted(view, is_change=True)
+
+    def note(
+        self,
+        connection: Connection,
+        incident_id: int,
+        *,
+        kind: str,
+        actor: str,
+        cause: str,
+        now: datetime,
+        from_state: IncidentState | None = None,
+        to_state: IncidentState | None = None,
+        detail: dict[str, Any] | None = None,
+    ) -> None:
+        """One entry of the timeline, which is only ever appended to."""
+        connection.execute(
+            text(
+                "INSERT INTO incident_events (incident_id, at, actor, kind, cause, from_state, to_state, detail, correlation_id)"
+                " VALUES (:id, :now, :actor, :kind, :cause, :from_state, :to_state, :detail, :correlation_id)"
+            ),
+            {
+                "id": incident_id,
+                "now": now,
+                "actor": actor,
+                "kind": kind,
+                "cause": cause,
+                "from_state": from_state.value if from_state else None,
+                "to_state": to_state.value if to_state else None,
+                "detail": json.dumps(detail or {}, default=str),
+                "correlation_id": current_correlation_id(),
+            },
+        )
+
+    def _merge(self, connection: Connection, incident_id: int, request: Request) -> None:
+        """The alerts move to the other incident, which may not be merged or over itself."""
+        assert request.into is not None
+        target, _ = lock_facts(connection, request.into)
+        decide_transition(target, Request(Action.WAKE, request.actor, request.cause, request.now))
+        moved = connection.execute(
+            text("UPDATE alerts SET incident_id = :into WHERE incident_id = :id RETURNING alert_id"),
+            {"into": request.into, "id": incident_id},
+        ).scalars()
+        if alerts := list(moved):
+            self.join(
+                connection, request.into, alerts, now=request.now, reason=f"{incident_code(incident_id)} merged in"
+            )
+
+    def _move_clocks(self, connection: Connection, incident_id: int, request: Request) -> None:
+        ends: dict[Action, set[Measure]] = {
+            Action.ACKNOWLEDGE: {Measure.ACKNOWLEDGE},
+            Action.INVESTIGATE: {Measure.ACKNOWLEDGE},
+            Action.MONITOR: {Measure.MITIGATE},
+            Action.RESOLVE: set(Measure),
+            Action.MERGE: set(Measure),
+        }
+        at = request.now
+
+        def change(clock: Clock) -> Clock:
+            if request.action is Action.SNOOZE:
+                return pause(clock, at=at)
+            if request.action is Action.WAKE:
+                return resume(clock, at=at)
+            if request.action is Action.REOPEN:
+                return reopen(clock, at=at)
+            if request.action is Action.SET_SEVERITY and request.severity:
+                return retarget(clock, self._policy.targets[request.severity])
+            return stop(clock, at=at) if clock.measure in ends.get(request.action, set()) else clock
+
+        change_clocks(connection, incident_id, self._policy, change, now=at)
+
+    def _write_event(self, connection: Connection, incident_id: int, request: Request, decision: Decision) -> None:
+        facts = {
+            "reason": request.reason,
+            "until": request.until,
+            "assignee": request.assignee,
+            "severity": request.severity.value if request.severity else None,
+            "into": incident_code(request.into) if request.into else None,
+        }
+        self.note(
+            connection,
+            incident_id,
+            kind=request.action.value,
+            actor=request.actor,
+            cause=request.cause,
+            now=request.now,
+            from_state=decision.before,
+            to_state=decision.after,
+            detail={name: value for name, value in facts.items() if value},
+        )
+
+    def _tell(self, connection: Connection, view: IncidentView, what: str, now: datetime) -> None:
+        if self._listener:
+            self._listener(connection, view, what, now)

@@ -1,7 +1,8 @@
 """JSON logs with ECS field names and the fields of A11: correlationId, username, processId, requestPath, errorType, reason, suggestion.
 
 One line per event on stderr. Standard-library loggers (uvicorn, alembic, Dagster in our processes) go through the same door.
-Secrets never reach it: values of known secret fields and passwords inside URLs are masked here, as the last line of defence.
+Secrets never reach it: values of secret fields, secrets that this process knows (`resources.secret_registry`) and whatever is
+written like a credential are masked here, as the last line of defence.
 """
 
 from __future__ import annotations
@@ -17,12 +18,11 @@ from typing import Any, TextIO
 
 import structlog
 
+from domain.access.secret_text import MASK
 from domain.errors import EtlmonError
+from resources.secret_registry import mask_secrets
 
 _SECRET_FIELD = re.compile(r"(password|secret|token|authorization|api_?key|dsn)", re.IGNORECASE)
-_URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
-_KEYWORD_PASSWORD = re.compile(r"(\bpassword\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s'\"]+)", re.IGNORECASE)
-_MASK = "********"
 
 _ECS = {
     "level": "log.level",
@@ -55,28 +55,25 @@ def bind_username(username: str) -> None:
     structlog.contextvars.bind_contextvars(username=username)
 
 
-def mask_secrets(text: str) -> str:
-    """Passwords inside URLs and libpq connection strings replaced by a mask."""
-    shown = _URL_PASSWORD.sub(lambda found: f"{found.group(1)}:{_MASK}@", text)
-    return _KEYWORD_PASSWORD.sub(lambda found: f"{found.group(1)}{_MASK}", shown)
-
-
 def _mask(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
-        event[name] = _masked(name, value)
+        if name[0] != "_":  # structlog's own notes, which never reach the line
+            event[name] = _masked(name, value)
     return event
 
 
 def _masked(name: str, value: Any) -> Any:
-    if _SECRET_FIELD.search(name) and value:
-        return _MASK
+    if value and not isinstance(value, bool) and _SECRET_FIELD.search(name):
+        return MASK
     if isinstance(value, str):
         return mask_secrets(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
     if isinstance(value, Mapping):
         return {key: _masked(str(key), inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_masked("", inner) for inner in value]
-    return value
+    return mask_secrets(repr(value))
 
 
 def _explain_error(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

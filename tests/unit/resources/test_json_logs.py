@@ -14,7 +14,8 @@ import pytest
 import structlog
 
 from domain.errors import SourceTimeoutError
-from resources.json_logs import configure_logs, correlated, current_correlation_id, get_logger, mask_secrets
+from resources.json_logs import configure_logs, correlated, current_correlation_id, get_logger
+from resources.secret_registry import mask_secrets
 
 
 @pytest.fixture

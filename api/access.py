@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from domain.access.permissions import Caller
+from api.csrf import check_csrf
+from domain.access.permissions import Caller, check_permission
 from domain.errors import NotAuthenticatedError, NotPermittedError
 from resources.json_logs import bind_username
 
 if TYPE_CHECKING:
+    from api.edge_rate import RateGate
     from resources.control_plane import ControlPlane
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -84,6 +86,20 @@ def current_caller(request: Request) -> Caller:
     return caller
 
 
+def _identify(request: Request, authenticate: Authenticator, *, is_public: bool) -> Caller | None:
+    """Who asks; the request counts against his limit, or against his address while nobody knows who he is."""
+    gate: RateGate = request.app.state.rate_gate
+    try:
+        caller = authenticate(request)
+    except NotAuthenticatedError:
+        gate.admit(request, None)
+        if not is_public:
+            raise
+        return None
+    gate.admit(request, caller)
+    return caller
+
+
 async def guard(request: Request) -> None:
     """Dependency of the whole app, before each endpoint. Looking up who asks happens in the thread pool.
 
@@ -93,12 +109,7 @@ async def guard(request: Request) -> None:
     access = access_of(request.scope["endpoint"])
     authenticate: Authenticator = request.app.state.authenticate
     is_public = access is not None and not access.resource
-    try:
-        caller = await run_in_threadpool(authenticate, request)
-    except NotAuthenticatedError:
-        if not is_public:
-            raise
-        caller = None
+    caller = await run_in_threadpool(_identify, request, authenticate, is_public=is_public)
     request.state.caller = caller
     if caller is not None:
         bind_username(caller.username)
@@ -107,10 +118,5 @@ async def guard(request: Request) -> None:
     if is_public:
         return
     asking = current_caller(request)
-    if not asking.may(access.resource, access.action):
-        raise NotPermittedError(
-            f"{asking.role.value} may not {access.action} {access.resource}"
-            if asking.scopes is None
-            else f"this token's scopes do not let it {access.action} {access.resource}",
-            suggestion="ask an ADMIN for the role or the scope",
-        )
+    check_permission(asking, access.resource, access.action)
+    await check_csrf(request, asking)

@@ -6,22 +6,30 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from api.access import guard
 from api.authentication import Authentication
-from api.correlation import CorrelationMiddleware
+from api.client_address import parse_proxies
+from api.edge import EdgeMiddleware
+from api.edge_metrics import RequestMetrics
+from api.edge_rate import RateGate
+from api.edge_request import RequestRules
 from api.problems import PROBLEMS, install_problem_handlers
-from api.routes import health, signals
+from api.routes import auth, health, rate_limits, signals
 from resources.control_plane import ControlPlane
 from resources.postgres.engine import make_engine
 from resources.postgres.loaders_repository import LoadersRepository
 from resources.postgres.url import DatabaseUrl
 from resources.settings import Settings
 
+_RATE_HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy")
+
 
 def create_app(settings: Settings, url: DatabaseUrl) -> FastAPI:
     """The app on a migrated database. Connecting happens at the first request."""
-    engine = make_engine(url, pool_size=10, max_overflow=10)
+    share = max(3, 24 // settings.api_workers)  # connections of one worker, so that all of them leave room for Dagster
+    engine = make_engine(url, pool_size=(share + 1) // 2, max_overflow=share // 2, pool_timeout=10)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -41,9 +49,31 @@ def create_app(settings: Settings, url: DatabaseUrl) -> FastAPI:
     app.state.engine = engine
     app.state.control_plane = control
     app.state.authenticate = Authentication(control)
+    app.state.trusted_proxies = parse_proxies(settings.trusted_proxies)
     app.state.push_door = signals.PushDoor(settings, engine, LoadersRepository(engine, control.cipher))
-    app.add_middleware(CorrelationMiddleware)
+    app.state.metrics = RequestMetrics()
+    app.state.rate_gate = RateGate(
+        control.rate_limits, control.rate_counter, default_per_minute=settings.rate_limit_per_minute
+    )
+    _allow_origins(app, settings)
+    app.add_middleware(EdgeMiddleware, rules=RequestRules(settings), metrics=app.state.metrics)
     install_problem_handlers(app)
     app.include_router(health.router)
+    app.include_router(auth.router)
     app.include_router(signals.router)
+    app.include_router(rate_limits.router)
     return app
+
+
+def _allow_origins(app: FastAPI, settings: Settings) -> None:
+    """Pages of other origins may call the API only where the settings name them; never with cookies."""
+    origins = [origin.strip().rstrip("/") for origin in settings.cors_origins.split(",") if origin.strip()]
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", "Idempotency-Key", "X-Correlation-ID"],
+            expose_headers=["ETag", "X-Correlation-ID", "Retry-After", *_RATE_HEADERS],
+            max_age=600,
+        )

@@ -5,19 +5,37 @@ Each is made when first asked for, so that a command pays only for what it uses.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
 from resources.access.audit_log import AuditLog, load_audit_log
 from resources.access.field_policies import FieldPolicies
+from resources.access.rate_limits import RateLimits
 from resources.encryption import Cipher, load_cipher
 from resources.postgres.engine import make_engine
 from resources.postgres.url import DatabaseUrl
+from resources.secret_files import load_secret_file
 from resources.settings import Settings
+
+if TYPE_CHECKING:
+    from domain.access.permissions import Caller
+    from resources.access.api_tokens import ApiTokens
+    from resources.access.login import Login
+    from resources.access.login_audit import LoginAudit
+    from resources.access.oidc import OidcLogin
+    from resources.access.password_hashes import PasswordHashes
+    from resources.access.rate_counter import RateCounter
+    from resources.access.sessions import Sessions
+    from resources.access.signing_keys import SigningKeys
+    from resources.access.users import Users
 
 
 @dataclass(frozen=True)
@@ -42,6 +60,94 @@ class ControlPlane:
     def policies(self) -> FieldPolicies:
         """Which fields a role sees."""
         return FieldPolicies(self.engine)
+
+    @cached_property
+    def rate_limits(self) -> RateLimits:
+        """Limits per role, route and user."""
+        return RateLimits(self.engine, self.audit)
+
+    @cached_property
+    def rate_counter(self) -> RateCounter:
+        """Counts requests; shared through Redis where one is configured."""
+        from resources.access.rate_counter import RateCounter
+
+        redis_url = self.settings.redis_url
+        return RateCounter(redis_url.get_secret_value() if redis_url else None)
+
+    @cached_property
+    def users(self) -> Users:
+        """People who log in."""
+        from resources.access.users import Users
+
+        return Users(self.engine, hashes=self.password_hashes, sessions=self.sessions, audit=self.audit)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """Who is logged in."""
+        from resources.access.sessions import Sessions
+
+        return Sessions(self.engine)
+
+    @cached_property
+    def login(self) -> Login:
+        """Logging in, refreshing, logging out."""
+        from resources.access.login import Login
+
+        return Login(
+            self.engine,
+            hashes=self.password_hashes,
+            sessions=self.sessions,
+            keys=self.signing_keys,
+            login_audit=self.login_audit,
+            audit=self.audit,
+        )
+
+    @cached_property
+    def oidc(self) -> OidcLogin:
+        """Login by an identity provider.
+
+        Raises:
+            NotFoundError: none is configured.
+        """
+        from resources.access.oidc import open_oidc
+
+        return open_oidc(self)
+
+    @cached_property
+    def password_hashes(self) -> PasswordHashes:
+        """Argon2id."""
+        from resources.access.password_hashes import PasswordHashes
+
+        return PasswordHashes()
+
+    @cached_property
+    def signing_keys(self) -> SigningKeys:
+        """Keys of access tokens."""
+        from resources.access.signing_keys import SigningKeys
+
+        return SigningKeys(self.engine, self.cipher, self.audit)
+
+    @cached_property
+    def api_tokens(self) -> ApiTokens:
+        """Tokens of machines."""
+        from resources.access.api_tokens import ApiTokens
+
+        return ApiTokens(self.engine, self.audit)
+
+    @cached_property
+    def login_audit(self) -> LoginAudit:
+        """Every attempt to get in."""
+        from resources.access.login_audit import LoginAudit
+
+        return LoginAudit(self.engine, failures_per_ip=self.settings.login_failures_per_ip)
+
+    @cached_property
+    def _csrf_key(self) -> bytes:
+        return load_secret_file(self.settings.home, "csrf.key", secrets.token_bytes(32))
+
+    def csrf_token_of(self, caller: Caller) -> str:
+        """What a form of this session carries as `csrf_token` (scripts: header `X-CSRF-Token`); 64 hex digits."""
+        return hmac.new(self._csrf_key, f"csrf:{caller.session_id}".encode(), hashlib.sha256).hexdigest()
 
 
 @contextmanager

@@ -42,7 +42,9 @@ class Settings(BaseSettings):
     api_port: int = Field(default=8080, ge=1, le=65535, description="port of the API and its pages")
     ui_port: int = Field(default=3000, ge=1, le=65535, description="port of the Dagster UI")
     environment: str = Field(
-        default="", max_length=40, description="name of this installation on its pages (production, staging); empty: none"
+        default="",
+        max_length=40,
+        description="name of this installation on its pages (production, staging); empty: none",
     )
     api_workers: int = Field(default=1, ge=1, le=16, description="processes that serve the API; they share one port")
     tls_cert_file: Path | None = Field(
@@ -97,6 +99,31 @@ class Settings(BaseSettings):
         default=100.0, gt=0, le=100, description="share of slow calls at which a circuit breaker opens"
     )
     breaker_wait_s: float = Field(default=60.0, gt=0, description="how long an open circuit breaker stays open")
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]+$",
+        description="address under which browsers reach the API (https://etlmon.example.com); unset: the one they ask for",
+    )
+    login_failures_per_ip: int = Field(
+        default=50, ge=1, description="failed logins from one address in 15 minutes, then it has to wait"
+    )
+    oidc_issuer: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s?#]+$",
+        description="issuer of the identity provider; people may then log in by it",
+    )
+    oidc_client_id: str | None = Field(default=None, description="our name at the identity provider")
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="our secret there; unset: a public client (PKCE alone)"
+    )
+    oidc_role_claim: str = Field(default="groups", description="claim of the id token that decides about the role")
+    oidc_roles: str = Field(
+        default="",
+        description="value of that claim = role, comma-separated (ops-admins=ADMIN,ops=OPERATOR); others do not get in",
+    )
+    oidc_auto_create: bool = Field(
+        default=False, description="whether somebody unknown to us becomes a user at his first login by the provider"
+    )
 
     @property
     def lake_data_path(self) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from domain.errors import NotPermittedError
+
 
 class Role(StrEnum):
     """What a user is to the platform; each role may what the one after it may, and more."""
@@ -44,6 +46,7 @@ PERMISSIONS: dict[str, dict[str, frozenset[Role]]] = {
     "rate-limits": {"read": _ADMINS, "edit": _ADMINS},
     "breakers": {"read": _OPERATORS, "reset": _ADMINS},
     "keys": {"read": _ADMINS, "rotate": _ADMINS},
+    "login-audit": {"read": _ADMINS},
     "audit": {"read": _ADMINS, "export": _ADMINS, "verify": _ADMINS},
 }
 
@@ -53,11 +56,34 @@ def is_allowed(role: Role, resource: str, action: str) -> bool:
     return role in PERMISSIONS.get(resource, {}).get(action, frozenset())
 
 
+#: What no machine's token may, whatever its role: decisions of a person, and ways to more than its own scopes.
+PERSONS_ONLY = frozenset({"session:own", "loaders:approve", "users:edit", "api-tokens:edit"})
+
+
+def list_scopes(role: Role) -> list[str]:
+    """Every "resource:action" that an API token of this role may have, sorted."""
+    granted = {
+        f"{resource}:{action}"
+        for resource, actions in PERMISSIONS.items()
+        for action in actions
+        if role in actions[action]
+    }
+    return sorted(granted - PERSONS_ONLY)
+
+
+def weaker_of(one: Role, other: Role) -> Role:
+    """The role that may less."""
+    order = list(Role)
+    return order[max(order.index(one), order.index(other))]
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks. `scopes` limits a machine's token to some "resource:action"; None leaves all that the role may.
 
-    `session_id` is empty for machines and for the command line on the platform's own machine.
+    A token acts in the name of the user who made it (`username`): what he may not do alone, he may not do with its help.
+    `session_id` is empty for machines and for the command line on the platform's own machine. Who has to change his
+    password may do nothing else than that.
     """
 
     username: str
@@ -65,8 +91,32 @@ class Caller:
     scopes: frozenset[str] | None = None
     session_id: str = ""
     has_to_change_password: bool = False
+    token_id: str = ""
 
     def may(self, resource: str, action: str) -> bool:
         """Role and scopes both grant it: what either of them leaves out is denied."""
+        if self.has_to_change_password and (resource, action) != ("session", "own"):
+            return False
         in_scope = self.scopes is None or f"{resource}:{action}" in self.scopes
         return in_scope and is_allowed(self.role, resource, action)
+
+
+def check_permission(caller: Caller, resource: str, action: str) -> None:
+    """The same for all doors: routes, pages, command line.
+
+    Raises:
+        NotPermittedError: naming the role, the scope or the password that stands in the way.
+    """
+    if caller.may(resource, action):
+        return
+    if caller.has_to_change_password:
+        raise NotPermittedError(
+            f"{caller.username} has to change the password before anything else",
+            suggestion="POST /api/v1/auth/password",
+        )
+    raise NotPermittedError(
+        f"{caller.role.value} may not {action} {resource}"
+        if caller.scopes is None
+        else f"this token's scopes do not let it {action} {resource}",
+        suggestion="ask an ADMIN for the role or the scope",
+    )

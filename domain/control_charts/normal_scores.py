@@ -72,7 +72,9 @@ def compute_normal_scores(values: Floats, distribution: Distribution) -> Floats:
     left = _find_left_node(values, nodes)
     low, high = np.take_along_axis(nodes, left, axis=1), np.take_along_axis(nodes, left + 1, axis=1)
     share = np.clip((values - low) / np.maximum(high - low, _TINY), 0.0, 1.0)
-    inner = np.take_along_axis(scores, left, axis=1) * (1 - share) + np.take_along_axis(scores, left + 1, axis=1) * share
+    inner = (
+        np.take_along_axis(scores, left, axis=1) * (1 - share) + np.take_along_axis(scores, left + 1, axis=1) * share
+    )
     above = _score_tail(values - nodes[:, -1:], distribution.upper, distribution.share)
     below = -_score_tail(nodes[:, :1] - values, distribution.lower, distribution.share)
     both = np.where(values > nodes[:, -1:], above, np.where(values < nodes[:, :1], below, inner))

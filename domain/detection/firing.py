@@ -40,7 +40,13 @@ class Transitions:
 
 
 def compute_transitions(
-    seen: Observations, *, firing: Bools, for_us: int, recover_us: int, after_us: int = -(2**62), gap_us: int = 2**62
+    seen: Observations,
+    *,
+    firing: Bools,
+    for_us: int,
+    recover_us: int,
+    after_us: Ints | int = -(2**62),
+    gap_us: int = 2**62,
 ) -> Transitions:
     """The moments at which keys start and stop firing.
 
@@ -48,7 +54,7 @@ def compute_transitions(
         firing: [key] whether it fired at `after_us`.
         for_us: a key fires at the first sample at which the bad streak spans at least this long; 0: at the first bad sample.
         recover_us: the same for the good streak of a firing key.
-        after_us: samples up to here only lengthen streaks; what follows them was decided before.
+        after_us: one for all, or [sample]; samples up to here only lengthen streaks; what follows them was decided before.
         gap_us: a streak ends where samples are further apart than this.
 
     Returns:

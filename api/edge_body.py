@@ -17,10 +17,10 @@ from domain.errors import InputDataError
 
 _MEGABYTE = 1 << 20
 #: Path prefix → bytes. The first that fits holds.
-_LIMITS = (("/api/v1/signals", 32 * _MEGABYTE), ("/api/v1/workbooks", 25 * _MEGABYTE), ("/import", 25 * _MEGABYTE))
+_LIMITS = (("/api/v1/signals", 32 * _MEGABYTE), ("/api/v1/loaders/import", 25 * _MEGABYTE), ("/import", 25 * _MEGABYTE))
 _LIMIT = _MEGABYTE
 #: Routes that read their bytes themselves, whatever type they claim.
-_RAW = ("/api/v1/signals", "/api/v1/workbooks")
+_RAW = ("/api/v1/signals", "/api/v1/loaders/import")
 _MAX_DEPTH = 64
 _HAS_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 

@@ -1,0 +1,99 @@
+"""What rule conditions ask for beside the samples, from the lake. Each question is asked once per evaluation at most."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import cached_property
+
+import polars as pl
+
+from domain.baselines.matching import match_baselines
+from resources.lake.connection import Lake
+
+_DAY = timedelta(days=1)
+_BASELINE_AGE = timedelta(days=14)
+
+
+class LakeEvidence:
+    """`domain.detection.window.Evidence` for samples of [since, now]."""
+
+    def __init__(self, lake: Lake, *, since: datetime, now: datetime) -> None:
+        self._lake = lake
+        self._since = since
+        self._now = now
+
+    def expected(self, points: pl.DataFrame) -> pl.DataFrame:
+        """The median that the baseline of each series expects; rows without a baseline are left out."""
+        if points.is_empty():
+            return pl.DataFrame(
+                schema={"series_id": pl.Int64, "captured_at": pl.Datetime("us", "UTC"), "expected": pl.Float64}
+            )
+        with self._lake.staged("_judged_series", points.select("series_id").unique()):
+            baselines = self._lake.query(
+                "SELECT b.* FROM baselines AS b SEMI JOIN _judged_series USING (series_id)"
+                " WHERE computed_at >= coalesce((SELECT max(computed_at) FROM baselines WHERE computed_at <= ?), ?) AND computed_at <= ?",
+                [self._since, self._since - _BASELINE_AGE, self._now],
+            )
+        matched = match_baselines(points, baselines)
+        known = matched.filter(pl.col("median").is_not_null())
+        return known.select("series_id", "captured_at", expected=pl.col("median"))
+
+    def anomalies(self) -> pl.DataFrame:
+        """Anomalous values of the window."""
+        return self._anomalies
+
+    def control_charts(self) -> pl.DataFrame:
+        """Values of the window that are out of control."""
+        return self._charts
+
+    def forecast_bounds(self) -> pl.DataFrame:
+        """Of each hour the newest forecast that was made before it."""
+        return self._bounds
+
+    def log_findings(self) -> pl.DataFrame:
+        """New and bursting log templates of the window."""
+        return self._findings
+
+    def last_seen(self) -> pl.DataFrame:
+        """The newest sample of every series within the last day."""
+        return self._last_seen
+
+    @cached_property
+    def _anomalies(self) -> pl.DataFrame:
+        return self._lake.query(
+            "SELECT series_id, captured_at, max(score) AS score, any_value(metric_value > expected) AS is_above FROM anomalies"
+            " WHERE captured_at >= ? AND captured_at <= ? AND is_anomaly GROUP BY series_id, captured_at",
+            [self._since, self._now],
+        )
+
+    @cached_property
+    def _charts(self) -> pl.DataFrame:
+        return self._lake.query(
+            "SELECT DISTINCT series_id, captured_at, chart FROM control_charts WHERE captured_at >= ? AND captured_at <= ?"
+            " AND is_out_of_control",
+            [self._since, self._now],
+        )
+
+    @cached_property
+    def _bounds(self) -> pl.DataFrame:
+        return self._lake.query(
+            "SELECT series_id, forecast_at, forecast, lower, upper FROM forecasts WHERE forecast_at >= ? AND forecast_at <= ?"
+            " AND computed_at <= forecast_at QUALIFY row_number() OVER (PARTITION BY series_id, forecast_at ORDER BY computed_at DESC) = 1",
+            [self._since - timedelta(hours=1), self._now],
+        )
+
+    @cached_property
+    def _findings(self) -> pl.DataFrame:
+        return self._lake.query(
+            "SELECT f.template_id, t.template, f.service, f.kind, f.lines, f.score, f.window_start, f.detected_at"
+            " FROM log_pattern_findings AS f LEFT JOIN log_templates AS t USING (template_id)"
+            " WHERE f.window_start >= ? AND f.window_start <= ?",
+            [self._since, self._now],
+        )
+
+    @cached_property
+    def _last_seen(self) -> pl.DataFrame:
+        return self._lake.query(
+            "SELECT series_id, max(captured_at) AS last_at FROM signals WHERE captured_at >= ? GROUP BY series_id",
+            [self._now - _DAY],
+        )

@@ -16,7 +16,7 @@ from api.edge_metrics import RequestMetrics
 from api.edge_rate import RateGate
 from api.edge_request import RequestRules
 from api.problems import PROBLEMS, install_problem_handlers
-from api.routes import auth, health, rate_limits, signals
+from api.routes import api_tokens, auth, auth_oidc, health, login_audit, rate_limits, signals, users
 from resources.control_plane import ControlPlane
 from resources.postgres.engine import make_engine
 from resources.postgres.loaders_repository import LoadersRepository
@@ -60,6 +60,10 @@ def create_app(settings: Settings, url: DatabaseUrl) -> FastAPI:
     install_problem_handlers(app)
     app.include_router(health.router)
     app.include_router(auth.router)
+    app.include_router(auth_oidc.router)
+    app.include_router(users.router)
+    app.include_router(api_tokens.router)
+    app.include_router(login_audit.router)
     app.include_router(signals.router)
     app.include_router(rate_limits.router)
     return app

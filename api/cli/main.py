@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "templates": ("api.cli.templates", "Log templates of the lines in a file."),
     "report": ("api.cli.report", "Write the weekly, monthly or SLA report as HTML and PDF."),
     "simulate": ("api.cli.simulate", "Faults of the synthetic estate: list them, start one, stop it."),
+    "user": ("api.cli.user", "Users, roles, sessions and API tokens: list, add, change, disable, unlock."),
     "backup": ("api.cli.backup", "Write a consistent copy of records and lake."),
     "restore": ("api.cli.restore", "Bring a backup into an empty home."),
 }

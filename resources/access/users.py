@@ -88,6 +88,16 @@ class Users:
             self.insert(connection, name, role, actor=actor, password_hash=hashed)
         return chosen
 
+    def create_for_provider(self, username: str, role: Role, *, actor: str, oidc_subject: str) -> None:
+        """A new user without a password, who logs in by the identity provider. `oidc_subject` is "issuer|sub".
+
+        Raises:
+            InputDataError: the name is not acceptable. ConflictError: name or subject is taken.
+        """
+        name = check_username(username)
+        with transaction(self._engine) as connection:
+            self.insert(connection, name, role, actor=actor, password_hash=None, oidc_subject=oidc_subject)
+
     def insert(
         self,
         connection: Connection,

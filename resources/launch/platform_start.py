@@ -71,7 +71,7 @@ def run_platform(settings: Settings, display: Display, *, is_demo: bool, is_leav
             "PYTHONUNBUFFERED": "1",
             "DAGSTER_DISABLE_TELEMETRY": "1",
         }
-        _run_to_end("resources.launch.prepare", environment)
+        admin = json.loads(_run_to_end("resources.launch.prepare", environment))
         display.done("database")
         start = _Start(settings, url, display, processes, environment, is_demo)
         try:
@@ -86,6 +86,7 @@ def run_platform(settings: Settings, display: Display, *, is_demo: bool, is_leav
                     utc_now(),
                 ),
             )
+            _print_admin(start, admin)
             _derive_history(start)
             if not is_leaving_when_ready:
                 _watch(start)
@@ -275,6 +276,19 @@ def _print_addresses(start: _Start) -> None:
         f"\n  Dagster UI   {_ui_address(settings)}/asset-groups\n  API          http://{settings.api_host}:{settings.api_port}"
         f"/api/openapi.json\n  home         {settings.home}\n  logs         {settings.home}/logs\n"
     )
+
+
+def _print_admin(start: _Start, admin: dict[str, str]) -> None:
+    """The password of the first admin, once and only here; a start that was killed before is told how to get another."""
+    if admin["password"]:
+        start.display.note(
+            f"  log in as    {admin['admin']}\n  password     {admin['password']}\n"
+            "               shown only now; the first login asks for another one\n"
+        )
+    elif admin["isWaiting"]:
+        start.display.note(
+            f"  {admin['admin']} has never logged in; `etlmon user reset-password {admin['admin']}` gives another password\n"
+        )
 
 
 def _derive_history(start: _Start) -> None:

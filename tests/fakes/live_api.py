@@ -17,7 +17,7 @@ from resources.control_plane import ControlPlane
 from resources.postgres.url import DatabaseUrl
 from resources.settings import Settings
 
-PASSWORD = "four unrelated words"  # noqa: S105 - of users of tests
+PASSWORD = "four unrelated words"
 
 
 @dataclass(frozen=True)

@@ -163,8 +163,8 @@ CREATE TABLE audit_entries (
     action          text NOT NULL,                         -- "loader.approve"
     resource        text NOT NULL,
     resource_id     text NOT NULL,
-    before          jsonb,
-    after           jsonb,
+    before          json,                                  -- json keeps the text: the MAC covers it
+    after           json,
     correlation_id  text NOT NULL,
     previous_mac    bytea NOT NULL,
     mac             bytea NOT NULL

@@ -1,0 +1,26 @@
+"""Puts the pages into the app: their routers, templates, static files and error pages. Called once by `api.app`."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from api.pages import account, api_tokens, logins, overview, static_files, users
+from api.pages.error_pages import install_error_pages
+from api.pages.rendering import Pages
+
+ROUTERS = (
+    static_files.router,
+    account.router,
+    overview.router,
+    users.router,
+    api_tokens.router,
+    logins.router,
+)
+
+
+def install_pages(app: FastAPI) -> None:
+    """After the problem handlers and the API's routers."""
+    app.state.pages = Pages()
+    install_error_pages(app)
+    for router in ROUTERS:
+        app.include_router(router)

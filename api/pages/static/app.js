@@ -1,0 +1,6 @@
+// The entry: everything here only makes faster what the pages can do without it.
+import "./dialogs.js";
+import "./forms.js";
+import "./shortcuts.js";
+import "./themes.js";
+import "./times.js";

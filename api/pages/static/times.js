@@ -1,0 +1,19 @@
+// "3 min ago" stays true while the page is open. The exact UTC instant is in the title, put there by the server.
+const UNITS = [[86400, "d"], [3600, "h"], [60, "min"]];
+
+const inWords = (seconds) => {
+  const size = Math.abs(seconds);
+  if (size < 45) return seconds < 0 ? "in a moment" : "just now";
+  const [length, unit] = UNITS.find(([one]) => size >= one) ?? [60, "min"];
+  const text = `${Math.max(1, Math.floor(size / length))} ${unit}`;
+  return seconds < 0 ? `in ${text}` : `${text} ago`;
+};
+
+const show = () => {
+  for (const one of document.querySelectorAll("time[data-relative]")) {
+    one.textContent = inWords((Date.now() - Date.parse(one.dateTime)) / 1000);
+  }
+};
+
+setInterval(show, 30_000);
+document.addEventListener("visibilitychange", () => document.hidden || show());

@@ -106,12 +106,16 @@ def parse_cell(column: Column, raw: Raw) -> Any:
     Raises:
         CellError: with what is wrong and what to write instead.
     """
-    if isinstance(raw, Flaw):
+    if isinstance(raw, str):
+        bare = raw.strip(_BLANK)
+        if bare == MASK:
+            return MASK
+        if bare == HIDDEN:
+            _refuse("is hidden from whoever exported it, not from you", "export the loader again in your own name")
+    elif isinstance(raw, Flaw):
         _refuse(raw.reason, raw.suggestion)
-    if isinstance(raw, date | time | timedelta):
+    elif isinstance(raw, date | time | timedelta):
         _refuse("holds a date or time, which the spreadsheet made of the text", _AS_TEXT)
-    if isinstance(raw, str) and raw.strip(_BLANK) == MASK:
-        return MASK
     return _PARSERS[column.kind](column, raw)
 
 

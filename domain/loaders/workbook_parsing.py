@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-
-from domain.access.field_protection import MASK
-from domain.loaders.definition import LoaderDefinition
+from domain.access.field_protection import MASK, Effect
+from domain.errors import EtlmonError
 from domain.loaders.workbook_cells import HIDDEN
 from domain.loaders.workbook_layout import Column, loader_columns, query_columns, query_models
 from domain.loaders.workbook_report import WorkbookError
+from domain.loaders.workbook_rows import list_hidden
 from domain.loaders.workbook_sheet import REFUSED, RawSheet, Sheet, open_sheet
 
-#: What pydantic puts into locations for the branches of a union; no column is named so.
-_BRANCHES = {"str", "Connection"}
+#: Secrets that are kept when a document lacks them, whoever sends it.
+_KEPT = frozenset({"connection.password", "connection.headers"})
 
 
 @dataclass
@@ -48,9 +48,20 @@ class ParsedWorkbook:
         ]
 
 
-def parse_workbook(loaders: RawSheet, queries: RawSheet) -> ParsedWorkbook:
-    """Read both sheets. A loader is refused when a cell of its row or of one of its queries is wrong."""
-    loaders_sheet, queries_sheet = open_sheet(loaders, loader_columns()), open_sheet(queries, query_columns())
+def parse_workbook(
+    loaders: RawSheet, queries: RawSheet, *, effects: Mapping[str, Effect] | None = None
+) -> ParsedWorkbook:
+    """Read both sheets. A loader is refused when a cell of its row or of one of its queries is wrong.
+
+    Whether the definitions hold is judged when they are put together with what is stored; `complain_of` takes what is
+    found there back to the cells.
+
+    Args:
+        effects: what the importer's role sees of loaders.
+    """
+    hidden = list_hidden(effects or {})
+    loaders_sheet = open_sheet(loaders, loader_columns(), hidden=hidden | _KEPT)
+    queries_sheet = open_sheet(queries, query_columns(), hidden=hidden)
     found: dict[str, ParsedLoader] = {}
     parsed = ParsedWorkbook([], loaders_sheet, queries_sheet)
     if parsed.errors:
@@ -60,9 +71,6 @@ def parse_workbook(loaders: RawSheet, queries: RawSheet) -> ParsedWorkbook:
     for number, values in queries_sheet.values():
         _add_query(queries_sheet, number, values, found)
     parsed.loaders = list(found.values())
-    for one in parsed.loaders:
-        if not one.is_refused:
-            _validate(one, loaders_sheet, queries_sheet)
     return parsed
 
 
@@ -104,9 +112,15 @@ def _advise(column: Column) -> str:
     return f"write for example {column.example}" if column.example else "fill it in"
 
 
+@cache
+def _parts_of(head: str) -> tuple[Column, ...]:
+    """The columns over which an object is spread."""
+    return tuple(one for one in (*loader_columns(), *query_columns()) if one.path[0] == head and len(one.path) > 1)
+
+
 def _put_connection(sheet: Sheet, number: int, values: dict[str, Any], loader: ParsedLoader) -> bool:
     name = values.get("connection")
-    parts = [one for one in loader_columns() if one.path[0] == "connection" and len(one.path) > 1]
+    parts = _parts_of("connection")
     filled = [one for one in parts if one.header in values]
     if name is not None and filled:
         reason = f"names a connection, and {filled[0].header} describes one"
@@ -146,32 +160,38 @@ def _add_query(sheet: Sheet, number: int, values: dict[str, Any], found: dict[st
         loader.is_refused = True
         return
     query: dict[str, Any] = {}
-    is_good = True
-    for column in query_columns()[2:]:
-        is_good &= _put_query_cell(sheet, number, values, column, query)
+    is_good = _has_no_stranger(sheet, number, values)
+    for column in _columns_for(kind):
+        put = _put if len(column.path) == 1 else _put_part
+        is_good &= put(sheet, number, values, column, query, code=loader.code)
     loader.is_refused |= not is_good
     loader.document.setdefault(kind, []).append(query)
     loader.query_rows.setdefault(kind, []).append(number)
 
 
-def _put_query_cell(sheet: Sheet, number: int, values: dict[str, Any], column: Column, query: dict[str, Any]) -> bool:
-    kind, code = values["query_kind"], values["code"]
-    if kind not in column.queries:
-        if column.header not in values:
-            return True
-        kinds = ", ".join(column.queries)
-        reason = f"has no meaning for queries of kind {kind}"
-        sheet.complain(reason, f"clear it; it is for {kinds}", row=number, header=column.header, code=code)
-        return False
-    if len(column.path) == 1:
-        return _put(sheet, number, values, column, query, code=code)
-    return _put_part(sheet, number, values, column, query)
+@cache
+def _columns_for(kind: str) -> tuple[Column, ...]:
+    return tuple(one for one in query_columns() if kind in one.queries)
 
 
-def _put_part(sheet: Sheet, number: int, values: dict[str, Any], column: Column, query: dict[str, Any]) -> bool:
+def _has_no_stranger(sheet: Sheet, number: int, values: dict[str, Any]) -> bool:
+    """Every value of the row belongs to queries of its kind."""
+    kind, is_good = values["query_kind"], True
+    for _, column in sheet.columns:
+        if column.queries and kind not in column.queries and column.header in values:
+            reason = f"has no meaning for queries of kind {kind}"
+            hint = f"clear it; it is for {', '.join(column.queries)}"
+            sheet.complain(reason, hint, row=number, header=column.header, code=values["code"])
+            is_good = False
+    return is_good
+
+
+def _put_part(
+    sheet: Sheet, number: int, values: dict[str, Any], column: Column, query: dict[str, Any], *, code: str
+) -> bool:
     """One column of an object that may be absent as a whole."""
     head = column.path[0]
-    parts = [one for one in query_columns() if one.path[0] == head]
+    parts = _parts_of(head)
     filled = [one.header for one in parts if one.header in values]
     if not filled:
         query[head] = None
@@ -182,59 +202,34 @@ def _put_part(sheet: Sheet, number: int, values: dict[str, Any], column: Column,
     if lead not in values:
         if column.header == lead:
             reason = f"is empty, but {filled[0]} is not"
-            sheet.complain(reason, f"fill it in, or clear {filled[0]}", row=number, header=lead, code=values["code"])
+            sheet.complain(reason, f"fill it in, or clear {filled[0]}", row=number, header=lead, code=code)
         return False
     if filled == [lead] and values[lead] == MASK:
         query[head] = MASK
         return True
-    return _put(sheet, number, values, column, query.setdefault(head, {}), code=values["code"])
+    return _put(sheet, number, values, column, query.setdefault(head, {}), code=code)
 
 
-def _validate(loader: ParsedLoader, loaders_sheet: Sheet, queries_sheet: Sheet) -> None:
-    try:
-        LoaderDefinition.model_validate(loader.document)
-    except ValidationError as error:
-        for one in error.errors(include_url=False, include_context=False):
-            if not _is_protected(one, loader):
-                loader.is_refused = True
-                _locate(one, loader, loaders_sheet, queries_sheet)
+def complain_of(parsed: ParsedWorkbook, loader: ParsedLoader, error: EtlmonError) -> None:
+    """Refuse a loader for what storing it found, at the cells that the error names."""
+    loader.is_refused = True
+    fields = error.context.get("fields") or [("", error.reason, error.suggestion)]
+    for name, message, suggestion in fields:
+        path = str(name).split(".") if name else []
+        rows = loader.query_rows.get(path[0], []) if path else []
+        if len(path) > 1 and path[1].isdigit() and int(path[1]) < len(rows):
+            sheet, row, header = parsed.queries_sheet, rows[int(path[1])], _find_header(path[2:], query_columns())
+        else:
+            sheet, row, header = parsed.loaders_sheet, loader.row, _find_header(path, loader_columns())
+        is_whole = not header
+        hint = "add its queries on the sheet Queries" if "has no query" in message else suggestion
+        sheet.complain(message, hint, row=row, header="code" if is_whole else header, code=loader.code)
 
 
-def _is_protected(error: ErrorDetails, loader: ParsedLoader) -> bool:
-    """The value is one that only the database knows: it is judged when it is put together with what is stored."""
-    if error["input"] == MASK or (error["type"] == "missing" and error["loc"]):
-        return True
-    is_other_branch = error["loc"][0:1] == ("connection",) and error["loc"][-1] == "str"
-    return is_other_branch and isinstance(loader.document.get("connection"), dict)
-
-
-def _locate(error: ErrorDetails, loader: ParsedLoader, loaders_sheet: Sheet, queries_sheet: Sheet) -> None:
-    """Complain at the cell that pydantic's location means."""
-    location = [part for part in error["loc"] if part not in _BRANCHES]
-    reason = error["msg"].removeprefix("Value error, ")
-    kind = location[0] if location else ""
-    if kind in loader.query_rows and len(location) > 1 and isinstance(location[1], int):
-        row, sheet, path = loader.query_rows[str(kind)][location[1]], queries_sheet, location[2:]
-        known = query_columns()
-    else:
-        row, sheet, path, known = loader.row, loaders_sheet, location, loader_columns()
-    header = _header_of(path, known) or ("source" if sheet is loaders_sheet else "query_kind")
-    if header.startswith("connection") and error["type"] == "value_error" and _tells(error, reason):
-        reason = "is not valid"
-    advice = "add its queries on the sheet Queries" if not location else f"must be {_demand(header, known)}"
-    sheet.complain(f"is wrong: {reason}", advice, row=row, header=header, code=loader.code)
-
-
-def _tells(error: ErrorDetails, reason: str) -> bool:
-    return isinstance(error["input"], str) and error["input"] in reason
-
-
-def _header_of(path: list[Any], columns: tuple[Column, ...]) -> str:
-    names = tuple(str(part) for part in path)
-    return next((one.header for one in columns for cut in (2, 1) if one.path == names[:cut] and names), "")
-
-
-def _demand(header: str, columns: tuple[Column, ...]) -> str:
-    column = next(one for one in columns if one.header == header)
-    example = f", for example {column.example}" if column.example else ""
-    return f"{column.kind.value}{example}"
+def _find_header(path: list[str], columns: tuple[Column, ...]) -> str:
+    """The column that holds the value under a path, or the object around it."""
+    if not path:
+        return ""
+    ways = (tuple(path[:2]), tuple(path[:1]))
+    found = next((one.header for way in ways for one in columns if one.path == way), "")
+    return found or next((one.header for one in columns if one.path[0] == path[0]), "")

@@ -27,8 +27,8 @@ class ImportTarget(StrEnum):
 class RowOutcome(StrEnum):
     """What became of one loader. In a dry run: what would become of it."""
 
-    CREATED = "created"
-    CHANGED = "changed"
+    CREATED = "created"  # a new version
+    EDITED = "edited"  # the draft that was there
     UNCHANGED = "unchanged"
     REFUSED = "refused"
     HELD_BACK = "held-back"  # without an error itself, but the import is atomic
@@ -76,15 +76,11 @@ class ImportReport(_Document):
     is_repeated: bool = Field(description="the same file was imported before; this is the result of that time")
     imported_by: str
     imported_at: datetime
+    is_applied: bool = Field(description="this call changed something, or found everything as it should be")
     counts: dict[RowOutcome, int]
     error_count: int
     errors: list[WorkbookError]
     loaders: list[ImportedLoader]
-
-    @property
-    def is_applied(self) -> bool:
-        """Whether this call changed something."""
-        return not (self.is_dry_run or self.is_repeated) and self.import_id != ""
 
 
 MOST_ERRORS = 1_000

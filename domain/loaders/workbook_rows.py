@@ -5,22 +5,48 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from domain.access.field_protection import MASK
+from domain.access.field_protection import MASK, Effect
 from domain.errors import InputDataError
 from domain.loaders.workbook_cells import HIDDEN, CellError, render_cell
 from domain.loaders.workbook_layout import Column, loader_columns, query_columns, query_models
 
 Cells: TypeAlias = "list[str | int | float | bool | None]"
 _MISSING = object()
+_HEADERS = ("connection", "headers")
 
 
-def render_loader(document: Mapping[str, Any]) -> Cells:
+def list_hidden(effects: Mapping[str, Effect]) -> frozenset[str]:
+    """Headers of the columns that a role does not see, wholly or, of an object that has no columns, in part."""
+    rules = [tuple(field.split(".")) for field, effect in effects.items() if effect is Effect.HIDDEN]
+    return frozenset(
+        column.header
+        for column in (*loader_columns(), *query_columns())
+        for kind in column.queries or ("",)
+        for rule in rules
+        if _is_under(rule, (kind, *column.path) if kind else column.path)
+    )
+
+
+def _is_under(rule: tuple[str, ...], path: tuple[str, ...]) -> bool:
+    """Whether the rule hides the value at the path, an object around it, or, for headers, one inside."""
+    is_long_enough = len(rule) <= len(path) or path == _HEADERS
+    return is_long_enough and all(one in ("*", other) for one, other in zip(rule, path, strict=False))
+
+
+def render_loader(document: Mapping[str, Any], *, hidden: frozenset[str] = frozenset()) -> Cells:
     """The row of one loader; fields that the document lacks are hidden from whoever exports.
+
+    Args:
+        hidden: answer of `list_hidden`: of headers that are hidden one by one nothing shows that they were there.
 
     Raises:
         InputDataError: a text is longer than a cell, named by loader and field.
     """
-    return [_render(column, document, code=document["code"]) for column in loader_columns()]
+    cells = [_render(column, document, code=document["code"]) for column in loader_columns()]
+    if "connection.headers" in hidden and isinstance(document.get("connection"), Mapping):
+        position = next(at for at, one in enumerate(loader_columns()) if one.path == _HEADERS)
+        cells[position] = HIDDEN
+    return cells
 
 
 def render_queries(document: Mapping[str, Any]) -> Iterator[Cells]:

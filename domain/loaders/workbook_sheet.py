@@ -40,6 +40,7 @@ class Sheet:
     positions: dict[str, int] = field(default_factory=dict)
     columns: list[tuple[int, Column]] = field(default_factory=list)
     errors: list[WorkbookError] = field(default_factory=list)
+    hidden: frozenset[str] = frozenset()
 
     def complain(self, reason: str, suggestion: str, *, row: int = 0, header: str = "", code: str = "") -> None:
         """One more error, at a cell where row and header are known."""
@@ -53,20 +54,19 @@ class Sheet:
 
     def values(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Row number and header → value of the cells that are not empty, for rows that have one; bad cells are complained of."""
-        positions = self.positions.values()
         for number, cells in enumerate(self.rows[1:], start=2):
-            if all(is_empty(cells[position]) for position in positions):
-                continue
-            yield number, self._parse_row(number, cells)
+            values = self._parse_row(number, cells)
+            if values:
+                yield number, values
 
     def _parse_row(self, number: int, cells: Sequence[Raw]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         code = cells[self.positions["code"]]
         for position, column in self.columns:
             raw = cells[position]
-            if is_empty(raw):
+            if raw == "" or is_empty(raw):
                 continue
-            if raw == HIDDEN:
+            if raw == HIDDEN and column.header in self.hidden:
                 found[column.header] = HIDDEN
                 continue
             try:
@@ -85,13 +85,16 @@ def _shown(code: Raw) -> str:
 REFUSED = object()
 
 
-def open_sheet(raw: RawSheet, columns: Sequence[Column]) -> Sheet:
+def open_sheet(raw: RawSheet, columns: Sequence[Column], *, hidden: frozenset[str] = frozenset()) -> Sheet:
     """The sheet with its columns found by header, in any order.
 
     A column that is missing, unknown or there twice is complained of, and the sheet has no rows then: an absent column
     would silently reset what it holds.
+
+    Args:
+        hidden: headers of columns in which "(hidden)" may stand.
     """
-    sheet = Sheet(raw.name, raw.rows)
+    sheet = Sheet(raw.name, raw.rows, hidden=hidden)
     header = ["" if is_empty(one) else str(one).strip() for one in (raw.rows[0] if raw.rows else [])]
     known = {column.header: column for column in columns}
     sheet.positions = {name: header.index(name) for name in known if name in header}

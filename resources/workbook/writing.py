@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import xlsxwriter
-from xlsxwriter.format import Format
-from xlsxwriter.worksheet import Worksheet
+import xlsxwriter  # type: ignore[import-untyped]
+from xlsxwriter.format import Format  # type: ignore[import-untyped]
+from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
 
 from domain.loaders.workbook_cells import CellError, render_cell
 from domain.loaders.workbook_layout import (
@@ -38,10 +38,10 @@ _WIDE = {"promql", "sql", "description", "query", "aggregations", "title", "conn
 _NUMBERS = {CellKind.NUMBER, CellKind.INTEGER}
 
 
-def write_workbook(path: Path, documents: Iterable[Mapping[str, Any]]) -> int:
+def write_workbook(path: Path, documents: Iterable[Mapping[str, Any]], *, hidden: frozenset[str] = frozenset()) -> int:
     """Write the loaders, already as the reader may see them; the number of loaders. No documents give the template.
 
-    The iterable is walked once; rows of both sheets are written as they come.
+    The iterable is walked once; rows of both sheets are written as they come. `hidden` as in `render_loader`.
 
     Raises:
         InputDataError: a text does not fit into a cell; names loader and field. The file is left unusable then.
@@ -55,7 +55,7 @@ def write_workbook(path: Path, documents: Iterable[Mapping[str, Any]]) -> int:
             _write_header(sheet, columns, header=header, required=required, text=text)
         for document in documents:
             count += 1
-            _write_row(loaders, count, render_loader(document), text)
+            _write_row(loaders, count, render_loader(document, hidden=hidden), text)
             for cells in render_queries(document):
                 _write_row(queries, line, cells, text)
                 line += 1

@@ -28,6 +28,8 @@ from resources.settings import Settings
 if TYPE_CHECKING:
     from domain.access.permissions import Caller
     from resources.access.api_tokens import ApiTokens
+    from resources.access.audit_trail import AuditTrail
+    from resources.access.key_rotation import KeyRotation
     from resources.access.login import Login
     from resources.access.login_audit import LoginAudit
     from resources.access.oidc import OidcLogin
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from resources.access.sessions import Sessions
     from resources.access.signing_keys import SigningKeys
     from resources.access.users import Users
+    from resources.loaders.versions import LoaderVersions
+    from resources.workbook.service import Workbooks
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,24 @@ class ControlPlane:
         return load_audit_log(self.settings.home)
 
     @cached_property
+    def audit_trail(self) -> AuditTrail:
+        """Reading, exporting and verifying the audit."""
+        from resources.access.audit_anchors import AuditAnchors
+        from resources.access.audit_trail import AuditTrail
+
+        return AuditTrail(self.engine, self.audit, AuditAnchors(self.settings.home, self.audit.key))
+
+    @cached_property
+    def key_rotation(self) -> KeyRotation:
+        """Rotation of the key that encrypts columns."""
+        from resources.access.key_rotation import KeyRotation
+
+        return KeyRotation(self.engine, self.cipher, self.audit, home=self.settings.home)
+
+    @cached_property
     def policies(self) -> FieldPolicies:
         """Which fields a role sees."""
-        return FieldPolicies(self.engine)
+        return FieldPolicies(self.engine, self.audit)
 
     @cached_property
     def rate_limits(self) -> RateLimits:
@@ -148,6 +167,20 @@ class ControlPlane:
     def csrf_token_of(self, caller: Caller) -> str:
         """What a form of this session carries as `csrf_token` (scripts: header `X-CSRF-Token`); 64 hex digits."""
         return hmac.new(self._csrf_key, f"csrf:{caller.session_id}".encode(), hashlib.sha256).hexdigest()
+
+    @cached_property
+    def loaders(self) -> LoaderVersions:
+        """Loader versions and their lifecycle."""
+        from resources.loaders.versions import load_loader_versions
+
+        return load_loader_versions(self.settings.home, self.engine, cipher=self.cipher, audit=self.audit)
+
+    @cached_property
+    def workbooks(self) -> Workbooks:
+        """Loaders out to Excel workbooks and in again."""
+        from resources.workbook.service import Workbooks
+
+        return Workbooks(self.engine, self.loaders, self.policies, self.audit)
 
 
 @contextmanager

@@ -26,9 +26,11 @@ def open_database(settings: Settings) -> Iterator[DatabaseUrl]:
 def prepare_storage(settings: Settings, url: DatabaseUrl) -> None:
     """Schemas, migrations of the records and of the lake. Idempotent."""
     from resources.lake.schema import migrate_lake
+    from resources.loaders.previous_release import bring_rows_up
     from resources.postgres.migrate import migrate
 
     migrate(url)
+    bring_rows_up(settings, url)
     with open_lake(settings, url) as lake:
         migrate_lake(lake)
 

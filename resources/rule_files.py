@@ -7,22 +7,11 @@ from typing import TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from domain.errors import RuleFileError
+from domain.field_problems import list_problems
 
 M = TypeVar("M", bound=BaseModel)
-
-_ADVICE = {
-    "extra_forbidden": "remove the field, or correct its spelling",
-    "missing": "add the field",
-    "enum": "use one of the values named",
-    "string_pattern_mismatch": "match the pattern named",
-}
-
-
-#: Names that pydantic puts into locations for the branches of a union; no file has them as fields.
-_UNION_BRANCHES = {"str", "Connection"}
 
 
 def shipped_rules() -> Path:
@@ -91,29 +80,17 @@ def load_rule_file(path: Path, model: type[M]) -> M:
 
 
 def _describe(path: Path, node: yaml.Node | None, error: ValidationError) -> RuleFileError:
-    first = _most_telling(error)
-    location = tuple(part for part in first["loc"] if part not in _UNION_BRANCHES)
-    field = ".".join(str(part) for part in location)
-    line = _line_of(node, location)
+    first = list_problems(error)[0]
+    line = _line_of(node, first.location)
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    message = first["msg"].removeprefix("Value error, ")
-    suggestion = _ADVICE.get(first["type"], message)
-    where = f"field {field}: " if field else ""
+    where = f"field {first.field}: " if first.field else ""
     return RuleFileError(
-        f"{path}:{line}: {where}{message}{more}", suggestion=suggestion, file=str(path), line=line, field=field
+        f"{path}:{line}: {where}{first.message}{more}",
+        suggestion=first.suggestion,
+        file=str(path),
+        line=line,
+        field=first.field,
     )
-
-
-def _most_telling(error: ValidationError) -> ErrorDetails:
-    """The first error that is about what the user wrote: not the other branch of a field that may be a name or a mapping."""
-    details = error.errors()
-    for one in details:
-        siblings = [
-            other for other in details if other is not one and other["loc"][: len(one["loc"]) - 1] == one["loc"][:-1]
-        ]
-        if not (one["type"] == "string_type" and one["loc"][-1] == "str" and siblings):
-            return one
-    return details[0]
 
 
 def _find_duplicate(node: yaml.Node | None) -> tuple[str, int] | None:

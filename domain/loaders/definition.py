@@ -7,6 +7,7 @@ frozen model, which forbids unknown fields.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -14,6 +15,7 @@ import orjson
 from croniter import croniter
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from domain.loaders.connection_url import split_userinfo
 from domain.vocabulary import MetricKind, SourceKind
 
 Code = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9-]{1,63}$")]
@@ -40,7 +42,7 @@ def _fires_every_year(schedule: str) -> bool:
 class Frozen(BaseModel):
     """Immutable and strict about unknown fields: a typo in a rule file is an error, not a default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Connection(Frozen):
@@ -52,6 +54,16 @@ class Connection(Frozen):
     verify_tls: bool = True
     ca_file: str | None = None
     headers: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_userinfo(cls, given: Any) -> Any:
+        """`http://user:password@host` becomes username and password, where they are encrypted."""
+        if not isinstance(given, dict) or not isinstance(given.get("url"), str):
+            return given
+        url, username, password = split_userinfo(given["url"])
+        moved = {name: value for name, value in (("username", username), ("password", password)) if value is not None}
+        return {**given, "url": url, **{name: given.get(name) or value for name, value in moved.items()}}
 
 
 class MetricLimit(Frozen):
@@ -206,9 +218,20 @@ class LoaderDefinition(Frozen):
         return [*self.prometheus, *self.elasticsearch, *self.sql, *self.push]
 
 
-def compute_content_hash(definition: LoaderDefinition) -> str:
-    """SHA-256 of the definition without its password: approval and seeding bind to it."""
-    body = definition.model_dump(mode="json")
-    if isinstance(body["connection"], dict):
-        body["connection"].pop("password", None)
-    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+def document_of(definition: LoaderDefinition) -> dict[str, Any]:
+    """The definition as plain JSON, its password in clear: pass it through the field policies before it leaves the platform."""
+    document = definition.model_dump(mode="json")
+    if isinstance(definition.connection, Connection) and definition.connection.password is not None:
+        document["connection"]["password"] = definition.connection.password.get_secret_value()
+    return document
+
+
+def compute_content_hash(definition: LoaderDefinition, *, key: bytes) -> str:
+    """Keyed fingerprint (HMAC-SHA256) of all that the definition says, secrets included: approval and seeding bind to it.
+
+    Fields at their default do not count, so that a release that adds one changes no fingerprint. `k1-` names this scheme.
+    """
+    body = definition.model_dump(mode="json", exclude_defaults=True)
+    if isinstance(definition.connection, Connection) and definition.connection.password is not None:
+        body["connection"]["password"] = definition.connection.password.get_secret_value()
+    return f"k1-{hmac.new(key, orjson.dumps(body, option=orjson.OPT_SORT_KEYS), hashlib.sha256).hexdigest()}"

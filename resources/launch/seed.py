@@ -8,10 +8,9 @@ import sys
 from domain.errors import EtlmonError, RuleFileError
 from domain.loaders.definition import LoaderDefinition
 from resources.clock import utc_now
-from resources.encryption import load_cipher
+from resources.loaders.versions import load_loader_versions
 from resources.platform import open_database
 from resources.postgres.engine import make_engine
-from resources.postgres.loaders_repository import LoadersRepository
 from resources.rule_files import load_rule_folder, shipped_rules
 from resources.settings import Settings, load_settings
 
@@ -29,7 +28,9 @@ def seed(settings: Settings, *, is_demo: bool) -> dict[str, object]:
     with open_database(settings) as url:
         engine = make_engine(url)
         try:
-            results = LoadersRepository(engine, load_cipher(settings.home)).seed(usable, at=utc_now())
+            versions = load_loader_versions(settings.home, engine)
+            versions.rewrite_old_rows()
+            results = versions.seed(usable, at=utc_now())
         finally:
             engine.dispose()
     return {

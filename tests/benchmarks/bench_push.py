@@ -19,9 +19,8 @@ from domain.loaders.definition import LoaderDefinition
 from resources.capture.engine import CaptureContext
 from resources.capture.service import capture
 from resources.clock import utc_now
-from resources.encryption import load_cipher
+from resources.loaders.versions import load_loader_versions
 from resources.postgres.engine import make_engine
-from resources.postgres.loaders_repository import LoadersRepository
 from resources.secret_files import load_token
 from resources.settings import export_environment
 from tests.benchmarks.platform_home import bench_platform
@@ -79,7 +78,7 @@ def run() -> list[dict[str, Any]]:
     """Sustained acceptance, and the time capture then needs to move everything into the lake."""
     with bench_platform() as platform:
         engine = make_engine(platform.url)
-        LoadersRepository(engine, load_cipher(platform.settings.home)).seed(
+        load_loader_versions(platform.settings.home, engine).seed(
             [LoaderDefinition.model_validate(_LOADER)], at=utc_now()
         )
         engine.dispose()

@@ -22,6 +22,7 @@ from resources.capture.engine import CaptureContext, CaptureEngine
 from resources.encryption import load_cipher
 from resources.lake.connection import open_lake
 from resources.lake.maintenance import compact, roll_up
+from resources.loaders.versions import load_loader_versions
 from resources.platform import open_platform
 from resources.postgres.engine import make_engine
 from resources.postgres.loaders_repository import ActiveLoader, LoadersRepository
@@ -55,7 +56,7 @@ def capture_up_to(platform: Platform, at: datetime, *, series: int = 200) -> Non
 def fill(platform: Platform) -> None:
     """Loaders with a secret, files, delete files and inlined rows in the lake, rollups, a waiting pushed batch."""
     engine = make_engine(platform.url)
-    LoadersRepository(engine, load_cipher(platform.settings.home)).seed([definition()], at=NOW)
+    load_loader_versions(platform.settings.home, engine).seed([definition()], at=NOW)
     PushInbox(engine).accept("DEMO-PUSH", "one", batch_frame(1), received=200, at=NOW)
     engine.dispose()
     load_token(platform.settings.home, "push.token")

@@ -20,9 +20,8 @@ from domain.loaders.definition import LoaderDefinition
 from etlmon_assets.capture import build_capture_assets
 from resources.clock import utc_now
 from resources.dagster_bindings import PlatformResource
-from resources.encryption import load_cipher
+from resources.loaders.versions import load_loader_versions
 from resources.postgres.engine import make_engine
-from resources.postgres.loaders_repository import LoadersRepository
 from sensors.maintenance import MAINTENANCE_JOBS
 from tests.fakes.platform import Platform
 
@@ -60,9 +59,7 @@ def seeded(platform: Platform, source: Path, monkeypatch: pytest.MonkeyPatch) ->
                  "sql": "SELECT at, loader, value FROM loads WHERE at >= :window_start AND at < :window_end"}],
     }  # fmt: skip
     engine = make_engine(platform.url)
-    LoadersRepository(engine, load_cipher(platform.settings.home)).seed(
-        [LoaderDefinition.model_validate(body)], at=utc_now()
-    )
+    load_loader_versions(platform.settings.home, engine).seed([LoaderDefinition.model_validate(body)], at=utc_now())
     engine.dispose()
     return platform
 

@@ -15,10 +15,9 @@ import pytest
 
 from api.cli.main import main
 from domain.loaders.definition import LoaderDefinition
-from resources.encryption import load_cipher
 from resources.lake.connection import open_lake
+from resources.loaders.versions import load_loader_versions
 from resources.postgres.engine import make_engine
-from resources.postgres.loaders_repository import LoadersRepository
 from resources.secret_files import load_token
 from tests.fakes.platform import Platform
 
@@ -206,7 +205,7 @@ def seed(platform: Platform, **changes: object) -> None:
     }  # fmt: skip
     engine = make_engine(platform.url)
     definition = LoaderDefinition.model_validate({**body, **changes})
-    LoadersRepository(engine, load_cipher(platform.settings.home)).seed([definition], at=NOW)
+    load_loader_versions(platform.settings.home, engine).seed([definition], at=NOW)
     engine.dispose()
 
 

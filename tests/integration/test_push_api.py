@@ -20,10 +20,9 @@ import pytest
 from domain.loaders.definition import LoaderDefinition
 from resources.capture.engine import CaptureContext
 from resources.capture.service import capture
-from resources.encryption import load_cipher
 from resources.lake.maintenance import roll_up
+from resources.loaders.versions import load_loader_versions
 from resources.postgres.engine import make_engine
-from resources.postgres.loaders_repository import LoadersRepository
 from resources.push_inbox import archive_pushed
 from resources.secret_files import load_token
 from resources.settings import export_environment
@@ -84,8 +83,9 @@ def serving(platform: Platform) -> Iterator[Server]:
 @pytest.fixture
 def server(platform: Platform) -> Iterator[Server]:
     engine = make_engine(platform.url)
-    repository = LoadersRepository(engine, load_cipher(platform.settings.home))
-    repository.seed([LoaderDefinition.model_validate(LOADER)], at=datetime.now(UTC))
+    load_loader_versions(platform.settings.home, engine).seed(
+        [LoaderDefinition.model_validate(LOADER)], at=datetime.now(UTC)
+    )
     engine.dispose()
     with serving(platform) as running:
         yield running

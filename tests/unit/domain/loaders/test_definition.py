@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from domain.loaders.definition import LoaderDefinition, compute_content_hash
+from domain.field_problems import list_problems
+from domain.loaders.definition import Connection, LoaderDefinition, compute_content_hash
 from domain.vocabulary import MetricKind
 
 BODY: dict[str, object] = {
@@ -109,14 +110,45 @@ def test_metrics_of_all_sources_are_one_list_and_default_to_gauges() -> None:
     ]
 
 
-def test_the_hash_binds_to_the_content_and_not_to_the_password() -> None:
-    def with_password(text: str) -> LoaderDefinition:
-        return parse(connection={"url": "http://x", "password": text})
+@pytest.mark.requirement("A6")
+def test_the_fingerprint_binds_to_all_content_and_is_nothing_without_its_key() -> None:
+    def fingerprint(key: bytes = b"k" * 32, **changes: object) -> str:
+        return compute_content_hash(parse(**changes), key=key)
 
-    assert compute_content_hash(with_password("a")) == compute_content_hash(with_password("b"))
-    assert compute_content_hash(parse()) == compute_content_hash(parse())
-    assert compute_content_hash(parse()) != compute_content_hash(parse(step_s=61))
-    assert compute_content_hash(parse()) != compute_content_hash(with_password("a"))
+    own = {"url": "http://x", "password": "a"}
+    assert fingerprint() == fingerprint()
+    assert fingerprint() == fingerprint(max_series=5_000), "a default that is written out is no other content"
+    assert fingerprint() != fingerprint(step_s=61)
+    assert fingerprint(connection=own) != fingerprint(connection={**own, "password": "b"})
+    assert fingerprint(connection=own) != fingerprint(connection={**own, "headers": {"X-Key": "1"}})
+    assert fingerprint() != fingerprint(key=b"other")
+
+
+@pytest.mark.requirement("A5")
+@pytest.mark.parametrize(
+    ("given", "url", "username", "password"),
+    [
+        ("http://ann:p%40ss@host:9090/x", "http://host:9090/x", "ann", "p@ss"),
+        ("postgresql://ann@host/db", "postgresql://host/db", "ann", None),
+        ("postgresql://ann:a@b@host/db", "postgresql://host/db", "ann", "a@b"),
+        ("http://host:9090/x?user=a@b", "http://host:9090/x?user=a@b", None, None),
+        ("sqlite:////data/a.db", "sqlite:////data/a.db", None, None),
+    ],
+)
+def test_user_information_leaves_the_url(given: str, url: str, username: str | None, password: str | None) -> None:
+    one = Connection.model_validate({"url": given})
+    assert (one.url, one.username) == (url, username)
+    assert (one.password and one.password.get_secret_value()) == password
+
+
+@pytest.mark.requirement("A5")
+def test_a_password_that_breaks_the_url_is_refused_without_being_told() -> None:
+    with pytest.raises(ValidationError) as caught:
+        parse(connection={"url": "postgresql://ann:hun/ter2@host/db"})
+    told = list_problems(caught.value)[0]
+    assert told.field == "connection"
+    assert "percent-encoded" in told.message
+    assert "ter2" not in told.message
 
 
 def test_a_password_is_not_shown() -> None:

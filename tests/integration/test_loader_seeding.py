@@ -14,6 +14,7 @@ from sqlalchemy import Engine, text
 from domain.errors import ConflictError, StorageError
 from domain.loaders.definition import LoaderDefinition
 from resources.encryption import load_cipher
+from resources.loaders.versions import LoaderVersions, load_loader_versions
 from resources.postgres.engine import make_engine, transaction
 from resources.postgres.loaders_repository import LoadersRepository
 from tests.fakes.platform import Platform
@@ -37,6 +38,11 @@ def engine(platform: Platform) -> Iterator[Engine]:
 
 
 @pytest.fixture
+def versions(platform: Platform, engine: Engine) -> LoaderVersions:
+    return load_loader_versions(platform.settings.home, engine)
+
+
+@pytest.fixture
 def repository(platform: Platform, engine: Engine) -> LoadersRepository:
     return LoadersRepository(engine, load_cipher(platform.settings.home))
 
@@ -53,11 +59,11 @@ def change(engine: Engine, sql: str) -> None:
 
 
 @pytest.mark.requirement("A6")
-def test_fifty_seeders_at_once_leave_one_active_version(repository: LoadersRepository, engine: Engine) -> None:
+def test_fifty_seeders_at_once_leave_one_active_version(versions: LoaderVersions, engine: Engine) -> None:
     definitions = [definition("DEMO-A"), definition("DEMO-B")]
     with ThreadPoolExecutor(50) as pool:
         results = [
-            one for found in pool.map(lambda _: repository.seed(definitions, at=NOW), range(50)) for one in found
+            one for found in pool.map(lambda _: versions.seed(definitions, at=NOW), range(50)) for one in found
         ]
     assert Counter((one.code, one.version, one.action) for one in results) == {
         ("DEMO-A", 1, "activated"): 1, ("DEMO-A", 1, "unchanged"): 49,
@@ -65,7 +71,7 @@ def test_fifty_seeders_at_once_leave_one_active_version(repository: LoadersRepos
     }  # fmt: skip
     assert states(engine) == states(engine, "DEMO-B") == [(1, "ACTIVE")]
     with ThreadPoolExecutor(50) as pool:
-        list(pool.map(lambda n: repository.seed([definition(title=f"t{n}")], at=NOW), range(50)))
+        list(pool.map(lambda n: versions.seed([definition(title=f"t{n}")], at=NOW), range(50)))
     found = states(engine)
     assert len(found) == 51
     assert Counter(state for _, state in found) == {"ARCHIVED": 50, "ACTIVE": 1}
@@ -73,8 +79,8 @@ def test_fifty_seeders_at_once_leave_one_active_version(repository: LoadersRepos
 
 
 @pytest.mark.requirement("A6")
-def test_the_database_itself_holds_one_active_and_one_draft(repository: LoadersRepository, engine: Engine) -> None:
-    repository.seed([definition()], at=NOW)
+def test_the_database_itself_holds_one_active_and_one_draft(versions: LoaderVersions, engine: Engine) -> None:
+    versions.seed([definition()], at=NOW)
     copy = (
         "INSERT INTO loader_versions (code, version, state, definition, content_hash, created_by, created_at)"
         " SELECT code, {0}, '{1}', definition, content_hash, 'ann', created_at FROM loader_versions WHERE version = 1"
@@ -88,23 +94,23 @@ def test_the_database_itself_holds_one_active_and_one_draft(repository: LoadersR
 
 @pytest.mark.requirement("A6")
 def test_an_operators_version_keeps_running_and_the_file_waits_for_approval(
-    repository: LoadersRepository, engine: Engine
+    versions: LoaderVersions, repository: LoadersRepository, engine: Engine
 ) -> None:
-    repository.seed([definition()], at=NOW)
+    versions.seed([definition()], at=NOW)
     change(engine, "UPDATE loader_versions SET created_by = 'ann'")
-    (result,) = repository.seed([definition(title="new release")], at=NOW)
+    (result,) = versions.seed([definition(title="new release")], at=NOW)
     assert (result.version, result.action) == (2, "pending")
     assert states(engine) == [(1, "ACTIVE"), (2, "PENDING")]
     assert [one.definition.title for one in repository.list_active()] == ["t"]
-    (again,) = repository.seed([definition(title="new release")], at=NOW)
+    (again,) = versions.seed([definition(title="new release")], at=NOW)
     assert again.action == "unchanged"
 
 
 @pytest.mark.requirement("A5")
 def test_a_password_is_stored_encrypted_and_bound_to_its_version(
-    repository: LoadersRepository, engine: Engine, tmp_path: Path
+    versions: LoaderVersions, repository: LoadersRepository, engine: Engine, tmp_path: Path
 ) -> None:
-    repository.seed([definition(), definition("DEMO-B", password="other")], at=NOW)
+    versions.seed([definition(), definition("DEMO-B", password="other")], at=NOW)
     assert [one.definition for one in repository.list_active()] == [
         definition(),
         definition("DEMO-B", password="other"),

@@ -71,7 +71,8 @@ def compute_normal_scores(values: Floats, distribution: Distribution) -> Floats:
     nodes, scores = distribution.nodes, distribution.scores
     left = _find_left_node(values, nodes)
     low, high = np.take_along_axis(nodes, left, axis=1), np.take_along_axis(nodes, left + 1, axis=1)
-    share = np.clip((values - low) / np.maximum(high - low, _TINY), 0.0, 1.0)
+    with np.errstate(over="ignore"):
+        share = np.clip((values - low) / np.maximum(high - low, _TINY), 0.0, 1.0)
     inner = (
         np.take_along_axis(scores, left, axis=1) * (1 - share) + np.take_along_axis(scores, left + 1, axis=1) * share
     )

@@ -15,6 +15,8 @@ from domain.control_charts.cusum import compute_cusum
 from domain.control_charts.ewma import compute_ewma
 from domain.control_charts.shewhart import compute_shewhart
 from domain.signals import POINTS_SCHEMA
+from tests.benchmarks.noise_kinds import make_noise
+from tests.benchmarks.run_lengths import STATED, TOLERANCE, chart_through_baselines
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 END = MONDAY + timedelta(days=7)
@@ -82,19 +84,14 @@ def test_drift_of_one_series_is_found_among_many_and_the_rest_stays_quiet():
 
 
 @pytest.mark.requirement("C2")
-def test_a_new_point_is_out_of_control_no_more_often_than_stated_when_days_differ():
-    # each hour of each day has a level of its own; a lone point per hour makes the residuals independent
-    rng = np.random.default_rng(5)
-    series, hours = 60, 4 * 7 * 24
-    level = np.repeat(rng.normal(0, 3, (series, hours)), 12, axis=1)
-    values = 100 + level + rng.normal(0, 1, (series, hours * 12))
-    points = pl.concat([points_of(row, series_id=i) for i, row in enumerate(values)])
-    sets = [END + timedelta(days=7 * k) for k in range(3)]
-    baselines = pl.concat([compute_baselines(points, as_of=at) for at in sets])
-    later = points.filter((pl.col("captured_at") >= END) & (pl.col("captured_at").dt.minute() == 0))
-    charts = compute_control_charts(later, baselines).filter(pl.col("chart") == "shewhart")
-    assert charts["statistic"].std() == pytest.approx(1, abs=0.05)
-    assert 300 < 1 / charts["is_out_of_control"].mean() < 1000
+@pytest.mark.parametrize("noise", ["AR(1) 0.7", "levels of each hour"])
+def test_on_baselines_too_the_shewhart_chart_keeps_its_run_length(noise):
+    # baselines err by hours and days differ: what residuals share is learnt from the reference
+    series, hours = 150, 28 * 24
+    level = np.repeat(np.random.default_rng(5).normal(0, 3, (series, hours)), 12, axis=1)
+    values = make_noise("normal" if "levels" in noise else noise, level.shape, seed=5) + level * ("levels" in noise)
+    lengths = chart_through_baselines(values)
+    assert lengths["shewhart"].mean() == pytest.approx(STATED["shewhart"], rel=TOLERANCE)
 
 
 def test_steady_growth_is_no_drift_and_its_end_is():

@@ -16,7 +16,7 @@ from api.edge_metrics import RequestMetrics
 from api.edge_rate import RateGate
 from api.edge_request import RequestRules
 from api.problems import PROBLEMS, install_problem_handlers
-from api.routes import api_tokens, auth, auth_oidc, health, login_audit, rate_limits, signals, users
+from api.routes import api_tokens, auth, auth_oidc, health, login_audit, rate_limits, signals, users, workbooks
 from resources.control_plane import ControlPlane
 from resources.postgres.engine import make_engine
 from resources.postgres.loaders_repository import LoadersRepository
@@ -59,6 +59,7 @@ def create_app(settings: Settings, url: DatabaseUrl) -> FastAPI:
     app.add_middleware(EdgeMiddleware, rules=RequestRules(settings), metrics=app.state.metrics)
     install_problem_handlers(app)
     app.include_router(health.router)
+    app.include_router(workbooks.router)  # before the loaders: its paths would be codes
     app.include_router(auth.router)
     app.include_router(auth_oidc.router)
     app.include_router(users.router)

@@ -42,7 +42,7 @@ _BODY = {
                     "properties": {"file": {"type": "string", "format": "binary"}},
                 }
             },
-            **{kind: _BINARY for kind in _RAW_TYPES},
+            **dict.fromkeys(_RAW_TYPES, _BINARY),
         },
     }
 }
@@ -115,6 +115,7 @@ async def import_workbook(
     request: Request,
     control: Control,
     caller: Asking,
+    *,
     dry_run: Annotated[bool, Query(description="judge everything, change nothing")] = False,
     mode: Annotated[ImportMode, Query()] = ImportMode.ATOMIC,
     target: Annotated[ImportTarget, Query()] = ImportTarget.DRAFT,

@@ -78,7 +78,7 @@ class ControlPlane:
     @cached_property
     def policies(self) -> FieldPolicies:
         """Which fields a role sees."""
-        return FieldPolicies(self.engine, self.audit)
+        return FieldPolicies(self.engine)
 
     @cached_property
     def rate_limits(self) -> RateLimits:

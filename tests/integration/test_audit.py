@@ -215,7 +215,8 @@ def test_fifty_writers_at_once_leave_one_chain_without_gaps(engine: Engine, log:
 
 
 WRITER = textwrap.dedent("""
-        from resources.access.audit_log import load_audit_log
+    from domain.access.audit_chain import AuditChange
+    from resources.access.audit_log import load_audit_log
     from resources.postgres.engine import make_engine, transaction
     from resources.postgres.url import DatabaseUrl
     from resources.settings import load_settings

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import jwt
 import requests
-from authlib.integrations.base_client.errors import OAuthError
-from authlib.integrations.requests_client import OAuth2Session
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from authlib.integrations.base_client.errors import OAuthError  # type: ignore[import-untyped]
+from authlib.integrations.requests_client import OAuth2Session  # type: ignore[import-untyped]
+from authlib.oauth2.rfc7636 import create_s256_code_challenge  # type: ignore[import-untyped]
 
 from domain.errors import ConfigurationError, EtlmonError, SourceAnswerError, SourceUnreachableError
 from resources.json_logs import current_correlation_id
@@ -49,6 +49,7 @@ class OidcProvider:
         self._client = client
         self._lock = threading.Lock()
         self._documents: dict[str, tuple[float, dict[str, Any]]] = {}
+        self._looked_again_at = float("-inf")
 
     def authorization_url(self, *, state: str, nonce: str, verifier: str) -> str:
         """Where the browser is sent.
@@ -119,11 +120,21 @@ class OidcProvider:
     def _key(self, key_id: object) -> Any:
         """The provider's key of that id (its only one when the token names none)."""
         for is_fresh in (False, True):
+            if is_fresh and not self._may_look_again():
+                break
             keys = self._keys(is_fresh=is_fresh)
             fitting = [one for one in keys if key_id is None or one.key_id == key_id]
             if len(fitting) == 1 or (fitting and key_id is not None):
                 return fitting[0]
         raise IdTokenError("unknown key")
+
+    def _may_look_again(self) -> bool:
+        """The provider may have rotated its keys; strangers' tokens must not make us ask it all the time."""
+        with self._lock:
+            is_due = time.monotonic() - self._looked_again_at > _AGAIN_S
+            if is_due:
+                self._looked_again_at = time.monotonic()
+        return is_due
 
     def _keys(self, *, is_fresh: bool) -> list[jwt.PyJWK]:
         found = []
@@ -158,7 +169,7 @@ class OidcProvider:
     def _document(self, url: str, *, is_fresh: bool = False) -> dict[str, Any]:
         with self._lock:
             read_at, known = self._documents.get(url, (float("-inf"), {}))
-        if known and time.monotonic() - read_at < (_AGAIN_S if is_fresh else _KEPT_S):
+        if known and not is_fresh and time.monotonic() - read_at < _KEPT_S:
             return known
         try:
             with self._session() as session:

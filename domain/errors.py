@@ -96,6 +96,12 @@ class NotEnoughHistoryError(EtlmonError):
     error_type = "NOT_ENOUGH_HISTORY"
 
 
+class PreconditionRequiredError(EtlmonError):
+    """A change has to say which revision it changes (If-Match), so that nobody overwrites what he has not seen."""
+
+    error_type = "PRECONDITION_REQUIRED"
+
+
 class SourceError(EtlmonError):
     """A source of statistics could not be captured. Subclasses say how; none of them loses data: the window stays due."""
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.concurrency import run_in_threadpool
 
 from api.access import guard
 from api.authentication import Authentication
@@ -16,12 +17,33 @@ from api.edge_metrics import RequestMetrics
 from api.edge_rate import RateGate
 from api.edge_request import RequestRules
 from api.problems import PROBLEMS, install_problem_handlers
-from api.routes import api_tokens, auth, auth_oidc, health, login_audit, rate_limits, signals, users, workbooks
+from api.routes import (
+    api_tokens,
+    auth,
+    auth_oidc,
+    breakers,
+    health,
+    loader_decisions,
+    loader_impact,
+    loaders,
+    login_audit,
+    metrics,
+    rate_limits,
+    signals,
+    users,
+    workbooks,
+)
+from domain.errors import EtlmonError
+from resources.breakers_postgres import shared_breakers
 from resources.control_plane import ControlPlane
+from resources.json_logs import get_logger
+from resources.own_numbers import PlatformNumbers
 from resources.postgres.engine import make_engine
 from resources.postgres.loaders_repository import LoadersRepository
 from resources.postgres.url import DatabaseUrl
+from resources.readiness import Readiness
 from resources.settings import Settings
+from resources.tracing import stop_tracing
 
 _RATE_HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy")
 
@@ -33,8 +55,12 @@ def create_app(settings: Settings, url: DatabaseUrl) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        await run_in_threadpool(_anchor_audit, control)
+        with shared_breakers(settings, url):
+            yield
+        app.state.readiness.close()
         engine.dispose()
+        stop_tracing()
 
     app = FastAPI(
         title="etlmon",
@@ -52,6 +78,8 @@ def create_app(settings: Settings, url: DatabaseUrl) -> FastAPI:
     app.state.trusted_proxies = parse_proxies(settings.trusted_proxies)
     app.state.push_door = signals.PushDoor(settings, engine, LoadersRepository(engine, control.cipher))
     app.state.metrics = RequestMetrics()
+    app.state.readiness = Readiness(control)
+    app.state.platform_numbers = PlatformNumbers(control, app.state.readiness.lake)
     app.state.rate_gate = RateGate(
         control.rate_limits, control.rate_counter, default_per_minute=settings.rate_limit_per_minute
     )
@@ -67,7 +95,19 @@ def create_app(settings: Settings, url: DatabaseUrl) -> FastAPI:
     app.include_router(login_audit.router)
     app.include_router(signals.router)
     app.include_router(rate_limits.router)
+    for router in (loaders.router, loader_decisions.router, loader_impact.router):
+        app.include_router(router)
+    app.include_router(breakers.router)
+    app.include_router(metrics.router)
     return app
+
+
+def _anchor_audit(control: ControlPlane) -> None:
+    """Write down what the head of the audit is at this start; a database that is not there yet is no reason not to start."""
+    try:
+        control.audit_trail.anchors.append_head(control.engine, by="api")
+    except (EtlmonError, OSError) as error:
+        get_logger(__name__).warning("audit not anchored", error=error)
 
 
 def _allow_origins(app: FastAPI, settings: Settings) -> None:

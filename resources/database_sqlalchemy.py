@@ -20,7 +20,9 @@ from domain.capture.ranges import compute_epoch_us, compute_instant, split_range
 from domain.errors import SourceQueryError, SourceTimeoutError
 from domain.loaders.definition import Connection, LoaderDefinition, SqlQuery
 from domain.vocabulary import QuarantineReason
+from resources import tracing
 from resources.answer_collector import AnswerCollector
+from resources.breakers import guard
 from resources.client_cache import ClientCache
 from resources.outgoing_http import Deadline
 from resources.series_rows import ROWS_SCHEMA, SeriesRows
@@ -75,7 +77,13 @@ class _Capture:
         for window_start, window_end in self._windows(start, end):
             self._found.requests += 1
             deadline = Deadline.after(self._loader.timeout_s)
-            with reading(self._engine, timeout_s=self._loader.timeout_s) as connection:
+            where = describe_url(self._engine.url)
+            facts = {"db__system__name": self._engine.dialect.name, "server__address": where}
+            with (
+                tracing.span(f"SELECT {self._query.metric_name}", kind="client", **facts),
+                guard(f"sql {where}"),
+                reading(self._engine, timeout_s=self._loader.timeout_s) as connection,
+            ):
                 result = self._ask(connection, window_start, window_end)
                 for page in _pages(result):
                     self._read(page, window_start)

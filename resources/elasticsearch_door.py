@@ -29,6 +29,7 @@ class ElasticsearchDoor:
 
     def __init__(self, connection: Connection) -> None:
         self.where = redact_url(connection.url)
+        self.breaker = f"elasticsearch {self.where}"
         self.has_point_in_time: bool | None = None
         self.client = Elasticsearch(
             _with_port(connection.url),
@@ -57,7 +58,7 @@ class ElasticsearchDoor:
                 raise translate_elasticsearch_error(error, self.where) from None
             return self._require_complete(answer, deadline)
 
-        return call_with_retries(attempt, timeout_s=timeout_s)
+        return call_with_retries(attempt, timeout_s=timeout_s, breaker=self.breaker)
 
     def describe(self, *, timeout_s: float) -> str:
         """Cluster name and version. Raises SourceError."""

@@ -19,6 +19,7 @@ from domain.answers import LOG_LINES_SCHEMA
 from domain.errors import SourceRefusedError
 from domain.loaders.definition import LoaderDefinition, LogLinesQuery
 from resources.answer_collector import AnswerCollector
+from resources.breakers import guard
 from resources.elasticsearch_door import ElasticsearchDoor, translate_elasticsearch_error
 from resources.elasticsearch_range import limit_to_range
 
@@ -88,17 +89,18 @@ def _open_point_in_time(
     if door.has_point_in_time is False:
         return None
     found.requests += 1
-    try:
-        client = door.client.options(request_timeout=timeout_s)
-        moment = str(client.open_point_in_time(index=query.index, keep_alive=_KEEP_ALIVE)["id"])
-    except ApiError as error:
-        if error.status_code in {400, 404, 405} and "index_not_found" not in str(error.body):
+    with guard(door.breaker):
+        try:
+            client = door.client.options(request_timeout=timeout_s)
+            moment = str(client.open_point_in_time(index=query.index, keep_alive=_KEEP_ALIVE)["id"])
+        except ApiError as error:
+            if error.status_code in {400, 404, 405} and "index_not_found" not in str(error.body):
+                door.has_point_in_time = False
+                return None
+            raise translate_elasticsearch_error(error, door.where) from None
+        except SourceRefusedError:
             door.has_point_in_time = False
             return None
-        raise translate_elasticsearch_error(error, door.where) from None
-    except SourceRefusedError:
-        door.has_point_in_time = False
-        return None
     door.has_point_in_time = True
     return moment
 

@@ -18,6 +18,8 @@ from requests.adapters import HTTPAdapter
 
 from domain.errors import EtlmonError, SourceLimitError, SourceTimeoutError
 from domain.loaders.definition import Connection
+from resources import tracing
+from resources.breakers import guard
 from resources.http_failures import redact_url, translate_transport_failure
 from resources.json_logs import current_correlation_id
 
@@ -80,19 +82,25 @@ def open_session(connection: Connection) -> requests.Session:
     return session
 
 
-def call_with_retries(call: Callable[[Deadline], T], *, timeout_s: float) -> T:
+def call_with_retries(call: Callable[[Deadline], T], *, timeout_s: float, breaker: str) -> T:
     """Run `call` until it succeeds, fails for good, or `timeout_s` has passed: backoff doubles, with full jitter.
 
-    Only errors marked retryable are tried again, and a timeout is not: its patience is used up.
+    Only errors marked retryable are tried again, and a timeout is not: its patience is used up. Every try is a call of the
+    circuit breaker of that name; once that is open there is no further try.
     """
     deadline = Deadline.after(timeout_s)
+
+    def guarded(limit: Deadline) -> T:
+        with guard(breaker):
+            return call(limit)
+
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(ATTEMPTS) | tenacity.stop_before_delay(timeout_s),
         wait=tenacity.wait_random_exponential(multiplier=0.1, max=2.0),
         retry=tenacity.retry_if_exception(_is_worth_a_retry),
         reraise=True,
     )
-    return retrying(call, deadline)
+    return retrying(guarded, deadline)
 
 
 def _is_worth_a_retry(error: BaseException) -> bool:
@@ -106,9 +114,9 @@ def ask_for(url: str, fields: Mapping[str, str]) -> HttpRequest:
 
 
 def _correlation() -> dict[str, str]:
-    """The correlation id travels with every outgoing call (A10)."""
+    """The correlation id and the trace travel with every outgoing call (A10, A12)."""
     correlation_id = current_correlation_id()
-    return {"X-Correlation-ID": correlation_id} if correlation_id else {}
+    return {**({"X-Correlation-ID": correlation_id} if correlation_id else {}), **tracing.trace_headers()}
 
 
 def fetch_reply(
@@ -129,6 +137,20 @@ def fetch_reply(
     """
     if session.verify is False:  # the connection says so; `etlmon doctor` is where it is pointed out, not every request
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    facts = {"http__request__method": request.method, "url__full": redact_url(request.url)}
+    with tracing.span(request.method, kind="client", **facts) as span:
+        reply = _fetch(session, request, deadline, max_bytes, inspect)
+        span.note(http__response__status_code=reply.status, http__response__body__size=len(reply.body))
+        return reply
+
+
+def _fetch(
+    session: requests.Session,
+    request: HttpRequest,
+    deadline: Deadline,
+    max_bytes: int,
+    inspect: Callable[[bytes], None],
+) -> HttpReply:
     is_form = request.method == "POST" and request.body is None
     try:
         with session.request(

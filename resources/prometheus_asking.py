@@ -50,7 +50,8 @@ class PrometheusAsking:
                 _LOG.warning("%s: %s says: %s", self.loader.code, redact_url(self.client.url), notice)
             return answer, len(reply.body)
 
-        return call_with_retries(attempt, timeout_s=self.loader.timeout_s)
+        breaker = f"prometheus {redact_url(self.client.url)}"
+        return call_with_retries(attempt, timeout_s=self.loader.timeout_s, breaker=breaker)
 
 
 def ask_instant(

@@ -1,53 +1,71 @@
-"""/healthz and /livez say that the process answers, /readyz that what it needs answers too, each with its latency."""
+"""/healthz and /livez say that the process answers, /readyz that what it needs answers too, each with its latency (A15)."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from typing import Any, cast
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
-from sqlalchemy import Engine, text
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
 
 from api.access import public
-from domain.errors import EtlmonError
-from resources.postgres.engine import transaction
+from domain.access.permissions import Caller
+from resources.readiness import CheckResult, Readiness
 
 router = APIRouter(tags=["health"])
+
+
+class Liveness(BaseModel):
+    """The process runs and answers."""
+
+    status: str
+
+
+class Check(BaseModel):
+    """One check. `reason` and `facts` are told only to who may read the platform: they name hosts and loaders."""
+
+    ok: bool
+    isDegraded: bool  # noqa: N815 - the JSON names
+    latency_ms: float
+    errorType: str = ""  # noqa: N815
+    reason: str = ""
+    facts: dict[str, Any] = {}
+
+
+class ReadinessAnswer(BaseModel):
+    """`ready`; `degraded` when something is not well that the platform can do without; `not ready` (503) otherwise."""
+
+    status: str
+    checks: dict[str, Check]
 
 
 @router.get("/healthz")
 @router.get("/livez")
 @public
-def read_liveness() -> dict[str, str]:
-    """The process runs and answers."""
-    return {"status": "ok"}
+def read_liveness() -> Liveness:
+    """The process runs and answers; nothing else is looked at."""
+    return Liveness(status="ok")
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={503: {"model": ReadinessAnswer, "description": "something needed does not answer"}})
 @public
-def read_readiness(request: Request) -> JSONResponse:
-    """Database and migrations, checked now. 503 when one of them is not well."""
-    engine: Engine = request.app.state.engine
-    checks = {
-        "database": _check(lambda: _scalar(engine, "SELECT 1")),
-        "migrations": _check(lambda: _scalar(engine, "SELECT version_num FROM alembic_version")),
-    }
-    is_ready = all(one["ok"] for one in checks.values())
-    return JSONResponse(
-        {"status": "ready" if is_ready else "not ready", "checks": checks}, status_code=200 if is_ready else 503
+def read_readiness(request: Request, response: Response) -> ReadinessAnswer:
+    """Database, migrations, lake, disk, Redis and sources, checked within the last seconds."""
+    readiness: Readiness = request.app.state.readiness
+    caller = cast("Caller | None", request.state.caller)
+    is_told = caller is not None and caller.may("platform", "read")
+    report = readiness.report()
+    response.status_code = 503 if report.status == "not ready" else 200
+    return ReadinessAnswer(
+        status=report.status, checks={one.name: _describe(one, is_told=is_told) for one in report.checks}
     )
 
 
-def _scalar(engine: Engine, sql: str) -> object:
-    with transaction(engine) as connection:
-        return connection.execute(text(sql)).scalar_one()
-
-
-def _check(probe: Callable[[], object]) -> dict[str, object]:
-    started = time.perf_counter()
-    try:
-        found: dict[str, object] = {"ok": True, "value": str(probe())}
-    except EtlmonError as error:
-        found = {"ok": False, **error.as_dict()}
-    return {**found, "latency_ms": round((time.perf_counter() - started) * 1000, 1)}
+def _describe(result: CheckResult, *, is_told: bool) -> Check:
+    return Check(
+        ok=result.is_ok is True,
+        isDegraded=result.is_ok is None,
+        latency_ms=result.latency_ms,
+        errorType=result.error_type,
+        reason=result.reason if is_told else "",
+        facts=result.facts if is_told else {},
+    )

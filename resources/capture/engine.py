@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -141,7 +142,8 @@ class CaptureEngine:
         busy = [pieces for pieces in plans.values() if pieces]
         with ThreadPoolExecutor(max_workers=min(self._concurrency, max(1, len(busy)))) as pool:
             for pieces in busy:
-                pool.submit(self._fetch_loader, pieces, context, results, is_stopped)
+                # the trace goes with it into the thread
+                pool.submit(copy_context().run, self._fetch_loader, pieces, context, results, is_stopped)
             try:
                 for group in _groups(results, expected=len(busy)):
                     for outcome in self._commit(group, context, locks).values():

@@ -8,6 +8,7 @@ from datetime import datetime
 from domain.errors import NotFoundError
 from domain.ports import StatisticsSource
 from domain.vocabulary import SourceKind
+from resources.breakers_postgres import shared_breakers
 from resources.capture.engine import CaptureContext, CaptureEngine, Progress
 from resources.capture.outcomes import CaptureRun
 from resources.encryption import load_cipher
@@ -54,9 +55,10 @@ def capture(
             concurrency=settings.capture_concurrency,
             on_committed=inbox.forget,
         )
-        if period is None:
-            return capture_engine.capture_due(loaders, context, progress=progress)
-        return capture_engine.capture_range(loaders, context, start=period[0], end=period[1], progress=progress)
+        with shared_breakers(settings, url):
+            if period is None:
+                return capture_engine.capture_due(loaders, context, progress=progress)
+            return capture_engine.capture_range(loaders, context, start=period[0], end=period[1], progress=progress)
     finally:
         engine.dispose()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from domain.errors import ConflictError, EtlmonError, StorageError, StorageFullError, StorageUnavailableError
 from resources.postgres.url import RECORDS_SCHEMA, DatabaseUrl
@@ -55,3 +56,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
             yield connection
     except DBAPIError as error:
         raise translate_database_error(error) from error
+    except PoolTimeoutError as error:
+        raise StorageUnavailableError(
+            "every connection of this process to PostgreSQL is in use", suggestion="try again; fewer requests at a time"
+        ) from error

@@ -69,6 +69,7 @@ class CaptureConfig(Config):
     """`due`: everything from the watermarks to now. `range`: the windows of the run's partitions once more."""
 
     mode: Literal["due", "range"] = "range"
+    loaders: list[str] = []  # noqa: RUF012 - copied by Config; only these codes, empty: all that are ACTIVE
 
 
 def build_capture_assets(partitions: DailyPartitionsDefinition) -> AssetsDefinition:
@@ -143,6 +144,7 @@ def build_capture_assets(partitions: DailyPartitionsDefinition) -> AssetsDefinit
                 url,
                 lake,
                 CaptureContext(now=now, run_id=context.run_id, correlation_id=correlation_id),
+                codes=config.loaders or None,
                 period=period,
                 progress=lambda one: context.log.info("%s: %s signals, %s windows", one.code, one.signals, one.windows),
             )

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from resources.access.sessions import Sessions
     from resources.access.signing_keys import SigningKeys
     from resources.access.users import Users
+    from resources.loaders.impact import Impact, ImpactPreview
     from resources.loaders.versions import LoaderVersions
     from resources.workbook.service import Workbooks
 
@@ -174,6 +176,28 @@ class ControlPlane:
         from resources.loaders.versions import load_loader_versions
 
         return load_loader_versions(self.settings.home, self.engine, cipher=self.cipher, audit=self.audit)
+
+    @cached_property
+    def impact(self) -> ImpactPreview:
+        """Dry captures of versions."""
+        from resources.loaders.impact import ImpactPreview
+        from resources.sources import source_for
+
+        return ImpactPreview(source_for, self.settings.connections)
+
+    def preview_loader(self, code: str, version: int, *, at: datetime) -> Impact:
+        """What that version would capture now, against what the ACTIVE one has captured.
+
+        Raises:
+            NotFoundError: no such version. ConflictError: too many previews at a time.
+        """
+        from resources.lake.connection import open_lake
+
+        record = self.loaders.get(code, version)
+        running = self.loaders.get_summary(code)["active_version"]
+        active = self.loaders.get(code, running).definition if running else None
+        with open_lake(self.settings, self.url, is_read_only=True) as lake:
+            return self.impact.preview(record.definition, version=version, active=active, lake=lake, at=at)
 
     @cached_property
     def workbooks(self) -> Workbooks:

@@ -51,16 +51,22 @@ class VersionRecord:
     @property
     def actions(self) -> list[Action]:
         """What its state leaves open, whoever asks."""
-        facts = VersionFacts(
+        return list_actions(self.facts)
+
+    @property
+    def facts(self) -> VersionFacts:
+        """What `domain.loaders.lifecycle` decides by."""
+        return VersionFacts(
             code=self.code,
             version=self.version,
             state=self.state,
             revision=self.revision,
             content_hash=self.content_hash,
             authors=frozenset(self.authors),
+            submitted_by=self.submitted_by,
+            submitted_hash=self.submitted_hash,
             is_once_active=self.activated_at is not None,
         )
-        return list_actions(facts)
 
 
 @dataclass(frozen=True, slots=True)

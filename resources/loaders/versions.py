@@ -34,7 +34,7 @@ from resources.clock import utc_now
 from resources.encryption import Cipher, load_cipher
 from resources.loaders.bulk import put_definitions
 from resources.loaders.definition_codec import DefinitionCodec
-from resources.loaders.listing import LoaderPage, list_loaders
+from resources.loaders.listing import LoaderPage, list_loaders, read_summary
 from resources.loaders.previous_release import rewrite_old_rows
 from resources.loaders.records import PutResult, VersionRecord, showable
 from resources.loaders.seeding import SeedResult, seed_definitions
@@ -100,6 +100,23 @@ class LoaderVersions:
             condition = "code = :code ORDER BY version DESC LIMIT :limit OFFSET :offset"
             rows = read_versions(connection, condition, code=code, limit=limit, offset=offset)
             return [self._record(row) for row in rows], total
+
+    def list_facts(self, code: str) -> list[VersionFacts]:
+        """What decisions need of every version of a loader, oldest first; empty when there is no such loader."""
+        with transaction(self._engine) as connection:
+            return read_facts(connection, code)
+
+    def get_summary(self, code: str) -> dict[str, Any]:
+        """The loader as `list_loaders` shows it.
+
+        Raises:
+            NotFoundError: no such loader.
+        """
+        with transaction(self._engine) as connection:
+            summary = read_summary(connection, code)
+        if summary is None:
+            raise no_loader(code)
+        return summary
 
     def list_loaders(
         self,

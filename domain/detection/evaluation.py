@@ -73,7 +73,7 @@ def evaluate_rules(
 def _evaluate_one(rule: Rule, window: SignalsWindow, before: list[Firing], answer: Evaluated, *, now: datetime) -> None:
     if isinstance(rule.when, LogPattern):
         return
-    judged = judge(rule, window, window.select(rule.on))
+    judged = judge(rule, window, window.select(rule.series))
     if not judged.is_bad.any() and not before:
         return
     keyed = _key(rule, window, judged, before)
@@ -248,9 +248,14 @@ def render_text(template: str, facts: dict[str, object]) -> str:
     """`{service}` and `{value}` filled in; numbers shortly; what is unknown stays away."""
     text = template
     for name, value in facts.items():
-        shown = f"{value:.3g}" if isinstance(value, float) else "" if value is None else str(value)
-        text = text.replace(f"{{{name}}}", shown)
+        text = text.replace(f"{{{name}}}", _shown(value))
     return text
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return "" if value is None else str(value)
 
 
 def _instant(at_us: int) -> datetime:

@@ -219,7 +219,7 @@ class Rule(Frozen):
     owner: str = "data-platform"
     runbook: str = ""
     is_enabled: bool = True
-    on: Selector
+    series: Selector
     when: Condition
     for_s: float = Field(default=0.0, ge=0, description="how long the condition has to hold")
     recover: Recovery = Recovery()

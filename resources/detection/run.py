@@ -71,7 +71,7 @@ def read_window(
     lake: Lake, rules: Sequence[Rule], marks: dict[str, datetime], *, now: datetime
 ) -> tuple[SignalsWindow, dict[str, datetime]]:
     """The samples that the rules need, and per loader the instant up to which they are complete."""
-    metrics = sorted({name for rule in rules for name in rule.on.metrics} | _divisors(rules))
+    metrics = sorted({name for rule in rules for name in rule.series.metrics} | _divisors(rules))
     series = lake.query(
         "SELECT series_id, loader_code, metric_name, labels::VARCHAR AS labels FROM series WHERE list_contains(?, metric_name)",
         [metrics],

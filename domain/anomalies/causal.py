@@ -18,14 +18,26 @@ from domain.anomalies.components.level_shift import advance_level_shift, start_l
 from domain.anomalies.components.range_novelty import advance_range_novelty, start_range_novelty
 from domain.anomalies.components.rest import advance_rest, start_rest
 from domain.anomalies.components.season_error import advance_season_error, start_season_error
+from domain.anomalies.components.shape_novelty import advance_shape_novelty, start_shape_novelty
+from domain.anomalies.components.weighted_mean import advance_weighted_mean
 from domain.anomalies.packing import iterate_batches
 
-#: Weight of each component's surprise; a sum of 1 is the alarm limit.
-WEIGHTS = {"burst": 0.55, "shift": 0.3, "ever": 3.0, "recent": 3.0, "season": 5.0}
+#: What makes the surprises of the components equally loud: each adds the same at its own largest thousandth.
+WEIGHTS = {
+    "burst": 0.3,
+    "quick_shift": 0.25,
+    "steady_shift": 0.4,
+    "ever": 6.0,
+    "recent": 4.5,
+    "season": 9.0,
+    "shape": 8.5,
+}
+#: Of the sum, this share of its usual level over USUAL_SPAN rows is nothing new. What is left counts from 1 as an alarm.
+USUAL_SHARE, USUAL_SPAN = 0.7, 1000
 #: Score at and above which a row is an anomaly.
 THRESHOLD = 0.5
 #: Rows a series needs before it is judged; then the surprise counts in full only slowly.
-LEAST_ROWS, TRUST_ROWS = 20, 100
+LEAST_ROWS, TRUST_ROWS = 20, 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +50,15 @@ class Judgement:
 
 
 def start_scoring(series: int) -> State:
-    """State of series that have no rows yet. About 2.3 kB per series, all arrays with the series as first axis."""
+    """State of series that have no rows yet. About 5.5 kB per series, all arrays with the series as first axis."""
     return {
         "seen": np.zeros(series, np.int64),
+        "usual_total": np.zeros(series),
         **start_error_burst(series),
         **start_level_shift(series),
         **start_range_novelty(series),
         **start_season_error(series),
+        **start_shape_novelty(series),
         **start_rest(series),
     }
 
@@ -61,17 +75,22 @@ def advance_scoring(state: State, *, at_us: NDArray[np.int64], value: Floats) ->
     block = Block(at_us=at_us, value=value, seen=state["seen"])
     with np.errstate(over="ignore", invalid="ignore"):
         burst_state, burst, level = advance_error_burst(state, block)
-        shift_state, shifted = advance_level_shift(state, block)
+        shift_state, quick, steady = advance_level_shift(state, block)
         range_state, ever, recent = advance_range_novelty(state, block)
         season_state, season, expected = advance_season_error(state, block, level=level)
-    parts = {"burst": burst, "shift": shifted, "ever": ever, "recent": recent, "season": season}
-    total = sum((WEIGHTS[name] * np.nan_to_num(part, nan=0.0) for name, part in parts.items()), np.zeros(value.shape))
+        shape_state, shape = advance_shape_novelty(state, block)
+    loud = {"burst": burst, "quick_shift": quick, "steady_shift": steady, "ever": ever, "recent": recent}
+    loud |= {"season": season, "shape": shape}
+    total = sum((WEIGHTS[name] * np.nan_to_num(part, nan=0.0) for name, part in loud.items()), np.zeros(value.shape))
+    usual_total, usual, _ = advance_weighted_mean(state["usual_total"], total, seen=state["seen"], span=USUAL_SPAN)
     numbers = block.row_numbers()
-    surprise = np.where(numbers >= LEAST_ROWS, total * numbers / (numbers + TRUST_ROWS), 0.0)
+    news = np.maximum(total - USUAL_SHARE * usual, 0.0)
+    surprise = np.where(numbers >= LEAST_ROWS, news * numbers / (numbers + TRUST_ROWS), 0.0)
     rest_state, is_news = advance_rest(state, surprise)
     score = surprise / (1.0 + surprise) * np.where(is_news, 1.0, 0.5)
     expected = np.where(numbers > 0, expected, np.nan)
-    after: State = {**range_state, **season_state, **burst_state, **shift_state, **rest_state}
+    after: State = {**range_state, **season_state, **burst_state, **shift_state, **shape_state, **rest_state}
+    after["usual_total"] = usual_total
     after["seen"] = state["seen"] + value.shape[1]
     return after, Judgement(expected=expected, score=score, is_anomaly=score >= THRESHOLD)
 
@@ -86,7 +105,7 @@ def score_series(points: pl.DataFrame) -> pl.DataFrame:
     Returns:
         The columns of `points` with expected, score in [0, 1] and is_anomaly, sorted by series and time. A null or
         non-finite value and the first 20 rows of a series score 0. After an alarm a series stays below the threshold
-        for 100 rows unless the surprise triples.
+        for 60 rows unless the surprise becomes five times as large.
 
     """
     ordered = points if _is_ordered(points) else points.sort("series_id", "captured_at", maintain_order=True)

@@ -7,9 +7,9 @@ from scipy.ndimage import maximum_filter1d
 
 from domain.anomalies.components.block import Floats, State
 
-REST_ROWS = 100
+REST_ROWS = 60
 #: A surprise this many times the alarm limit, or the last surprise, is news again.
-WORSE_FACTOR = 3.0
+WORSE_FACTOR = 5.0
 _NEVER = -128
 
 

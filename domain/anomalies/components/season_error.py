@@ -10,7 +10,7 @@ from domain.anomalies.components.day_table import SLOTS, advance_day_table
 from domain.anomalies.components.weighted_mean import advance_weighted_mean
 
 #: Rows of the level that is added to the table, and over which the error is smoothed.
-LEVEL_SPAN, ERROR_SPAN = 60, 5
+LEVEL_SPAN, ERROR_SPAN = 60, 30
 #: Rows with an earlier day behind them before the error may speak.
 WARM_UP = 96
 CAP = 1.0

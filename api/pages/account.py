@@ -43,7 +43,9 @@ def log_in(request: Request, form: Posted) -> Response:
         )
     except (NotAuthenticatedError, RateLimitedError) as error:
         status = 429 if isinstance(error, RateLimitedError) else 401
-        return _login_page(request, next_path=next_path, username=form.text("username")[:64], error=error, status=status)
+        return _login_page(
+            request, next_path=next_path, username=form.text("username")[:64], error=error, status=status
+        )
     to = "/account/password" if logged_in.caller.has_to_change_password else next_path
     response = RedirectResponse(to, status_code=303)
     set_session_cookie(request, response, logged_in.access_token, max_age_s=logged_in.expires_in_s)

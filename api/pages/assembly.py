@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from api.pages import account, api_tokens, logins, overview, static_files, users
+from api.pages import (
+    account,
+    api_tokens,
+    loader_changes,
+    loader_diff,
+    loader_edit,
+    loaders,
+    logins,
+    overview,
+    static_files,
+    users,
+)
 from api.pages.error_pages import install_error_pages
 from api.pages.rendering import Pages
 
@@ -12,6 +23,10 @@ ROUTERS = (
     static_files.router,
     account.router,
     overview.router,
+    loaders.router,
+    loader_diff.router,
+    loader_edit.router,
+    loader_changes.router,
     users.router,
     api_tokens.router,
     logins.router,

@@ -121,4 +121,8 @@ def _reason(status: int, request: Request) -> str:
         return f"There is no page {request.url.path}."
     if status == 405:
         return f"{request.url.path} is only reached through a form."
-    return "The request could not be understood." if status < 500 else "An unexpected failure; it is in the log under this id."
+    return (
+        "The request could not be understood."
+        if status < 500
+        else "An unexpected failure; it is in the log under this id."
+    )

@@ -32,6 +32,7 @@ class Section:
 
 SECTIONS = (
     Section("Operate", (Entry("Overview", "/", "overview", "platform", key="o"),)),
+    Section("Configure", (Entry("Loaders", "/loaders", "loaders", "loaders", key="l"),)),
     Section(
         "Administer",
         (

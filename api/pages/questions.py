@@ -21,7 +21,7 @@ _REFUSALS = (ConflictError, InputDataError, NotFoundError, NotPermittedError, St
 class Question:
     """What will happen, said exactly. `hidden` is sent with the answer: what the reader has seen (revision, content hash).
 
-    `reason` is the label of a text that the answer needs; `hash` is shown so that it can be compared.
+    `reason` is the label of a text that goes with the answer; `hash` is shown so that it can be compared.
     """
 
     title: str
@@ -31,6 +31,7 @@ class Question:
     is_dangerous: bool = False
     hidden: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
+    is_reason_needed: bool = True
     hash: str = ""
 
 

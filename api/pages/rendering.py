@@ -17,7 +17,6 @@ from api.pages import shown
 from api.pages.code_colours import colour_code
 from api.pages.flashes import COOKIE, Flash, read_flash, write_flash
 from api.pages.navigation import is_current, list_navigation
-from api.pages.schedule_words import describe_schedule
 from api.pages.static_files import StaticFiles
 from domain.access.field_protection import MASK
 from domain.access.permissions import Caller
@@ -60,7 +59,7 @@ def make_environment(static: StaticFiles) -> Environment:
         number=shown.show_number,
         duration=shown.show_duration,
         coloured=colour_code,
-        schedule=describe_schedule,
+        schedule=shown.show_schedule,
         quoted=lambda text: quote(str(text), safe=""),
     )
     return environment

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
+
+from domain.loaders.schedule_words import describe_schedule
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _NOW_S = 45
@@ -28,13 +31,17 @@ def show_ago(instant: datetime, *, now: datetime) -> str:
     return f"{text} ago" if seconds > 0 else f"in {text}"
 
 
-def show_number(value: float) -> str:
-    """Thousands apart, at most three decimals."""
-    return f"{value:,.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
+def show_number(value: Any) -> str:
+    """Thousands apart, at most three decimals; a protected value as it is."""
+    if isinstance(value, float):
+        return f"{value:,.3f}".rstrip("0").rstrip(".")
+    return f"{value:,}" if isinstance(value, int) else _as_it_is(value)
 
 
-def show_duration(seconds: float) -> str:
-    """90 → 1 min 30 s; at most two units."""
+def show_duration(seconds: Any) -> str:
+    """90 → 1 min 30 s; at most two units; a protected value as it is."""
+    if not isinstance(seconds, int | float):
+        return _as_it_is(seconds)
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms" if seconds else "0 s"
     rest, parts = round(seconds), []
@@ -43,3 +50,12 @@ def show_duration(seconds: float) -> str:
             parts.append(f"{rest // length} {unit}")
             rest %= length
     return " ".join(parts[:2])
+
+
+def show_schedule(cron: Any) -> str:
+    """A cron line in words; what is none, or is protected, as it is."""
+    return describe_schedule(cron) if isinstance(cron, str) and len(cron.split()) == 5 else _as_it_is(cron)
+
+
+def _as_it_is(value: Any) -> str:
+    return "–" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""Keeping house: retention, compaction, purge of old runs. Each is an op that may be killed and run again."""
+"""Keeping house: retention, compaction, purge of old runs, anchors of the audit. Each is an op that may be killed and run again."""
 
 # Dagster reads annotations at definition time: no postponed evaluation here.
 from datetime import timedelta
@@ -15,8 +15,10 @@ from dagster import (
 )
 
 from resources.clock import utc_now
+from resources.control_plane import open_control_plane
 from resources.dagster_bindings import PlatformResource
 from resources.lake.maintenance import apply_retention, compact
+from resources.platform import open_database
 
 _PURGE_BATCH = 500
 
@@ -54,6 +56,25 @@ def purge_old_runs(context: OpExecutionContext, platform: PlatformResource) -> N
     context.add_output_metadata({"runs_deleted": len(finished)})
 
 
+@op(description="Write down outside of the database what the newest audit entry is, so that a cut-off end is noticed.")
+def anchor_audit_head(context: OpExecutionContext, platform: PlatformResource) -> None:
+    """Anchor of the audit."""
+    settings = platform.settings()
+    with open_database(settings) as url, open_control_plane(settings, url) as control:
+        anchor = control.audit_trail.anchors.append_head(control.engine, by="schedule")
+    context.add_output_metadata({"sequence": anchor.sequence if anchor else 0})
+
+
+@job(
+    executor_def=in_process_executor,
+    tags={"etlmon/job": "audit_anchor"},
+    description="Every hour: the head of the audit is anchored in HOME/audit/anchors.jsonl.",
+)
+def audit_anchor() -> None:
+    """Anchoring alone."""
+    anchor_audit_head()
+
+
 @job(
     executor_def=in_process_executor,
     tags={"etlmon/job": "compaction"},
@@ -75,7 +96,7 @@ def retention() -> None:
     purge_old_runs()
 
 
-MAINTENANCE_JOBS: list[JobDefinition] = [compaction, retention]
+MAINTENANCE_JOBS: list[JobDefinition] = [compaction, retention, audit_anchor]
 MAINTENANCE_SCHEDULES = [
     ScheduleDefinition(
         name=f"{one.name}_schedule",
@@ -85,5 +106,5 @@ MAINTENANCE_SCHEDULES = [
         default_status=DefaultScheduleStatus.RUNNING,
         description=one.description,
     )
-    for one, cron in ((compaction, "25,55 * * * *"), (retention, "40 2 * * *"))
+    for one, cron in ((compaction, "25,55 * * * *"), (retention, "40 2 * * *"), (audit_anchor, "5 * * * *"))
 ]

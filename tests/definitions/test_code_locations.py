@@ -20,10 +20,10 @@ ASSETS = {
     "reports": {"report_weekly", "report_monthly", "report_sla"},
     "sources": {"source/prometheus", "source/elasticsearch", "source/sql", "source/push"},
 }
-JOBS = {"capture_due", "analytics", "outlook", "marts_and_sla", "reports", "everything", "compaction", "retention"}
+JOBS = {"capture_due", "analytics", "outlook", "marts_and_sla", "reports", "everything", "compaction", "retention", "audit_anchor"}
 SCHEDULES = {
     "every_minute", "analytics_schedule", "outlook_schedule", "marts_and_sla_schedule", "reports_schedule", "compaction_schedule",
-    "retention_schedule",
+    "retention_schedule", "audit_anchor_schedule",
 }  # fmt: skip
 LINEAGE = {
     "signals": {"source/prometheus", "source/elasticsearch", "source/sql", "source/push"},

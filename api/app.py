@@ -19,10 +19,13 @@ from api.edge_request import RequestRules
 from api.problems import PROBLEMS, install_problem_handlers
 from api.routes import (
     api_tokens,
+    audit,
     auth,
     auth_oidc,
     breakers,
+    field_policies,
     health,
+    keys,
     loader_decisions,
     loader_impact,
     loaders,
@@ -95,6 +98,9 @@ def create_app(settings: Settings, url: DatabaseUrl) -> FastAPI:
     app.include_router(login_audit.router)
     app.include_router(signals.router)
     app.include_router(rate_limits.router)
+    app.include_router(audit.router)
+    app.include_router(field_policies.router)
+    app.include_router(keys.router)
     for router in (loaders.router, loader_decisions.router, loader_impact.router):
         app.include_router(router)
     app.include_router(breakers.router)

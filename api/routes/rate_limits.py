@@ -70,7 +70,7 @@ def list_rate_limits(
 @allow("rate-limits", "edit")
 def save_rate_limit(request: Request, change: RateLimitChange) -> RateLimitAnswer:
     """Set a limit, new or changed."""
-    _require_known(request, change)
+    require_known(request, change)
     row = control_plane(request).rate_limits.save(
         change.scope, change.name, per_minute=change.perMinute, actor=current_caller(request).username
     )
@@ -90,7 +90,7 @@ def _answer(row: RateLimitRow) -> RateLimitAnswer:
     )
 
 
-def _require_known(request: Request, change: RateLimitChange) -> None:
+def require_known(request: Request, change: RateLimitChange) -> None:
     """A limit that names nothing would be a typo that nobody notices."""
     known: set[str] = {change.name}
     if change.scope is LimitScope.ROLE:

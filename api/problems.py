@@ -28,6 +28,7 @@ from domain.errors import (
     StorageUnavailableError,
 )
 from resources.json_logs import current_correlation_id, get_logger
+from resources.secret_registry import mask_error
 
 _STATUS: list[tuple[type[EtlmonError], int]] = [
     (NotAuthenticatedError, 401),
@@ -193,6 +194,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(EtlmonError)
     async def _ours(_: Request, error: EtlmonError) -> JSONResponse:
+        mask_error(error)
         return problem_of(error)
 
     @app.exception_handler(RequestValidationError)

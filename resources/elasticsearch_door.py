@@ -20,6 +20,7 @@ from domain.loaders.definition import Connection
 from resources.elasticsearch_node import node_class_for
 from resources.http_failures import redact_url, translate_refusal
 from resources.outgoing_http import Deadline, call_with_retries
+from resources.secret_registry import mask_secrets
 
 _LIMIT_TYPES = ("too_many_buckets_exception", "too_many_clauses", "circuit_breaking_exception")
 
@@ -94,7 +95,7 @@ def translate_elasticsearch_error(
 ) -> SourceError:
     """An exception of the vendor's client as one of our errors, with the innermost reason the server gives."""
     if not isinstance(error, ApiError):
-        return _not_elasticsearch(where, " ".join(str(error).split())[:200])
+        return _not_elasticsearch(where, mask_secrets(" ".join(str(error).split()))[:200])
     kind, words = _reasons(error.body)
     if kind in _LIMIT_TYPES or "Result window is too large" in words:
         return SourceLimitError(
@@ -132,7 +133,7 @@ def _reasons(body: Any) -> tuple[str, str]:
         reasons[str(node.get("reason", ""))] = None
         node = node.get("caused_by") or (roots.pop(0) if roots else None)
     said = [reason for reason in reasons if reason not in {"", "all shards failed"}]
-    return next((kind for kind in kinds if kind in _LIMIT_TYPES), kinds[-1]), "; ".join(said)[:600]
+    return next((kind for kind in kinds if kind in _LIMIT_TYPES), kinds[-1]), mask_secrets("; ".join(said))[:600]
 
 
 def _with_port(url: str) -> str:

@@ -21,6 +21,7 @@ from domain.errors import (
     SourceTlsError,
     SourceUnreachableError,
 )
+from resources.secret_registry import mask_secrets
 
 _NOISE = re.compile(
     r"<[^>]+>: |HTTPS?Connection(Pool)?\([^)]*\): |Failed to establish a new connection: |\(_ssl\.c:\d+\)|\[Errno -?\d+\] "
@@ -64,7 +65,7 @@ def translate_transport_failure(error: BaseException, url: str, *, timeout_s: fl
 
 def translate_refusal(status: int, url: str, *, words: str) -> SourceError:
     """A status that is not about the query: login, 4xx or 5xx."""
-    where, told = redact_url(url), " ".join(words.split())[:300] or "no explanation"
+    where, told = redact_url(url), mask_secrets(" ".join(words.split()))[:300] or "no explanation"
     if status in {401, 403}:
         return SourceAuthenticationError(
             f"{where} refuses the login (HTTP {status}): {told}",
@@ -96,4 +97,4 @@ def _last_words(error: BaseException) -> str:
             break
         innermost = inner
     text = " ".join(_NOISE.sub("", str(innermost)).split())
-    return text[:200] or type(innermost).__name__
+    return mask_secrets(text)[:200] or type(innermost).__name__

@@ -19,6 +19,7 @@ from resources.http_failures import redact_url
 from resources.outgoing_http import Deadline, HttpReply, ask_for, call_with_retries, fetch_reply
 from resources.prometheus_answer import NotAnAnswerError, PrometheusAnswer, RefusedQueryError, parse_answer
 from resources.prometheus_errors import translate_prometheus_refusal, translate_prometheus_words
+from resources.secret_registry import mask_secrets
 
 MAX_BYTES = 64 << 20
 
@@ -77,8 +78,9 @@ def understand_reply(reply: HttpReply, url: str, *, promql: str) -> PrometheusAn
     except RefusedQueryError as refusal:
         raise translate_prometheus_words(refusal, where, promql=promql) from None
     except NotAnAnswerError as error:
+        start = mask_secrets(reply.body[:2_000].decode(errors="replace"))[:60]
         raise SourceAnswerError(
-            f"{where} did not answer as Prometheus does: {error}; it begins with {reply.body[:60]!r}",
+            f"{where} did not answer as Prometheus does: {error}; it begins with {start!r}",
             suggestion="check that the url is a Prometheus API, without a login page or proxy before it",
             url=where,
         ) from None

@@ -12,9 +12,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from functools import lru_cache
-from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from domain.access.secret_text import MASK, mask_secret_patterns
+from domain.errors import EtlmonError
+from domain.loaders.connection_url import query_secrets
 from domain.loaders.definition import Connection
 
 SHORTEST = 6
@@ -98,7 +100,7 @@ def register_secret(value: str) -> None:
 
 
 def register_connection(connection: Connection) -> None:
-    """Password, header values, and what the url carries: user information and every value of its query that is no plain word."""
+    """Password, header values, and what the url carries: user information and secret values of its query."""
     parts = urlsplit(connection.url) if "://" in connection.url else urlsplit("")
     username, _, inside = parts.netloc.rpartition("@")[0].partition(":")
     password = connection.password.get_secret_value() if connection.password else ""
@@ -108,16 +110,9 @@ def register_connection(connection: Connection) -> None:
     for name, word in ((connection.username or "", password), (unquote(username), unquote(inside))):
         if word:
             register_secret(base64.b64encode(f"{name}:{word}".encode()).decode())
-    for name, value in parse_qsl(parts.query):
-        if is_secret_name(name):
-            register_secret(value)
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a parameter of that name carries a credential."""
-    low = name.lower().replace("-", "").replace("_", "")
-    words = ("token", "secret", "passw", "pwd", "apikey", "accesskey", "signature", "credential")
-    return low in {"auth", "sig", "key"} or any(word in low for word in words)
+    for value in query_secrets(connection.url).values():
+        register_secret(value)
+        register_secret(unquote(value))
 
 
 def mask_secrets(text: str) -> str:
@@ -131,3 +126,11 @@ def mask_secrets(text: str) -> str:
 def _mask_short(text: str, _generation: int) -> str:
     """Most fields of a log line are the same in the next one."""
     return mask_secret_patterns(_REGISTRY.mask(text))
+
+
+def mask_error(error: EtlmonError) -> EtlmonError:
+    """The same error without secrets in its texts: before it is stored, answered or shown. A source may echo what it was sent."""
+    error.reason, error.suggestion = mask_secrets(error.reason), mask_secrets(error.suggestion)
+    error.context = {name: mask_secrets(one) if isinstance(one, str) else one for name, one in error.context.items()}
+    error.args = (error.reason,)
+    return error

@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from domain.errors import SourceUnreachableError
 from domain.loaders.definition import Connection
 from resources.outgoing_http import Deadline
+from resources.secret_registry import mask_secrets
 from resources.sql_errors import translate_sql_error
 
 CONNECT_TIMEOUT_S = 5
@@ -35,7 +36,7 @@ def open_engine(connection: Connection) -> Engine:
         engine = create_engine(url, pool_pre_ping=True, connect_args=_connect_args(url), pool_size=4, max_overflow=12)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, TypeError) as error:
         raise SourceUnreachableError(
-            f"no database can be opened by this url: {' '.join(str(error).split(' from ')[0].split())[:200]}",
+            f"no database can be opened by this url: {mask_secrets(' '.join(str(error).split(' from ')[0].split()))[:200]}",
             suggestion="write the url as dialect://host:port/database and install the driver of the dialect",
         ) from None
     if url.get_backend_name() == "sqlite":

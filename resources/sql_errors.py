@@ -14,6 +14,7 @@ from domain.errors import (
     SourceTlsError,
     SourceUnreachableError,
 )
+from resources.secret_registry import mask_secrets
 
 _TIMEOUT = ("interrupted", "timeout expired", "timed out", "statement timeout", "canceling statement")
 _LOGIN = ("authentication failed", "access denied", "no pg_hba.conf", "does not exist", "login failed", "no password")
@@ -39,7 +40,7 @@ def translate_sql_error(error: SQLAlchemyError, url: URL, *, timeout_s: float, i
     """An error of SQLAlchemy or the driver. Before there is a connection, a failure is never about the query."""
     where = describe_url(url)
     original = error.orig if isinstance(error, DBAPIError) else error
-    words = " ".join(str(original).split())[:500]
+    words = mask_secrets(" ".join(str(original).split()))[:500]
     if url.password:
         words = words.replace(str(url.password), "***")
     low = words.lower()

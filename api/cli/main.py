@@ -57,6 +57,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         command(args=given[1:], prog_name=f"etlmon {given[0]}")
     except EtlmonError as error:
+        from resources.secret_registry import mask_error
+
+        mask_error(error)
         sys.exit(_fail(f"{error.error_type}: {error.reason}\n  → {error.suggestion}"))
     except BrokenPipeError:  # the reader of a pipe had enough
         sys.stderr.close()

@@ -43,6 +43,7 @@ from resources.json_logs import correlated
 from resources.lake.connection import Lake
 from resources.postgres.loaders_repository import ActiveLoader
 from resources.postgres.url import DatabaseUrl
+from resources.secret_registry import mask_error, mask_secrets
 
 _MAX_POINTS_PER_SERIES = 11_000
 _MAX_SPAN_S = 31 * 86_400.0
@@ -189,10 +190,10 @@ class CaptureEngine:
                 latest = max(now, windows.end)
             captured = normalise_answer(definition, answer, windows=windows, now=latest)
         except EtlmonError as error:
-            return Failed(piece, error, (time.perf_counter() - started) * 1000)
+            return Failed(piece, mask_error(error), (time.perf_counter() - started) * 1000)
         except Exception as error:  # noqa: BLE001 - isolation: a defect in one adapter must not fail the other loaders
             wrapped = SourceError(
-                f"{definition.code}: unexpected {type(error).__name__}: {str(error)[:300]}",
+                f"{definition.code}: unexpected {type(error).__name__}: {mask_secrets(str(error))[:300]}",
                 suggestion="please report this defect",
             )
             wrapped.__cause__ = error

@@ -7,6 +7,11 @@ from fastapi import FastAPI
 from api.pages import (
     account,
     api_tokens,
+    audit,
+    field_policies,
+    imports,
+    keys,
+    limits,
     loader_changes,
     loader_diff,
     loader_edit,
@@ -30,6 +35,11 @@ ROUTERS = (
     users.router,
     api_tokens.router,
     logins.router,
+    imports.router,
+    field_policies.router,
+    limits.router,
+    keys.router,
+    audit.router,
 )
 
 

@@ -32,12 +32,23 @@ class Section:
 
 SECTIONS = (
     Section("Operate", (Entry("Overview", "/", "overview", "platform", key="o"),)),
-    Section("Configure", (Entry("Loaders", "/loaders", "loaders", "loaders", key="l"),)),
+    Section(
+        "Configure",
+        (
+            Entry("Loaders", "/loaders", "loaders", "loaders", key="l"),
+            Entry("Import", "/import", "import", "loaders", "import", key="i"),
+            Entry("Circuit breakers", "/breakers", "breakers", "breakers", key="b"),
+        ),
+    ),
     Section(
         "Administer",
         (
             Entry("Users", "/users", "users", "users", key="u"),
             Entry("API tokens", "/tokens", "tokens", "api-tokens", key="t"),
+            Entry("Field policies", "/policies", "fields", "field-policies", key="f"),
+            Entry("Rate limits", "/limits", "limits", "rate-limits", key="r"),
+            Entry("Keys", "/keys", "keys", "keys", key="k"),
+            Entry("Audit", "/audit", "audit", "audit", key="a"),
             Entry("Logins", "/logins", "logins", "login-audit"),
         ),
     ),

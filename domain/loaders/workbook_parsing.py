@@ -10,11 +10,10 @@ from typing import Any
 
 from domain.access.field_protection import MASK, Effect
 from domain.errors import EtlmonError
-from domain.loaders.workbook_cells import HIDDEN
 from domain.loaders.workbook_layout import Column, loader_columns, query_columns, query_models
 from domain.loaders.workbook_report import WorkbookError
 from domain.loaders.workbook_rows import list_hidden
-from domain.loaders.workbook_sheet import REFUSED, RawSheet, Sheet, open_sheet
+from domain.loaders.workbook_sheet import REFUSED, UNSEEN, RawSheet, Sheet, open_sheet
 
 #: Secrets that are kept when a document lacks them, whoever sends it.
 _KEPT = frozenset({"connection.password", "connection.headers"})
@@ -76,7 +75,7 @@ def parse_workbook(
 
 def _add_loader(sheet: Sheet, number: int, values: dict[str, Any], found: dict[str, ParsedLoader]) -> None:
     code = values.get("code")
-    if not isinstance(code, str) or code in (MASK, HIDDEN):
+    if not isinstance(code, str) or code == MASK:
         if code is not REFUSED:
             sheet.complain("is empty", "name the loader", row=number, header="code")
         return
@@ -101,7 +100,7 @@ def _put(
     if value is None and column.is_required:
         sheet.complain("is empty and has no default", _advise(column), row=number, header=column.header, code=code)
         return False
-    if value != HIDDEN:
+    if value is not UNSEEN:
         target[column.path[-1]] = copy(column.default) if value is None else value
     return True
 
@@ -131,7 +130,7 @@ def _put_connection(sheet: Sheet, number: int, values: dict[str, Any], loader: P
         sheet.complain("is empty", hint, row=number, header="connection", code=loader.code)
         return False
     if name is not None:
-        if name != HIDDEN:
+        if name is not UNSEEN:
             loader.document["connection"] = name
         return True
     if "connection.url" not in values:
@@ -197,7 +196,7 @@ def _put_part(
         query[head] = None
         return True
     lead = parts[0].header
-    if filled == [lead] and values[lead] == HIDDEN:
+    if filled == [lead] and values[lead] is UNSEEN:
         return True
     if lead not in values:
         if column.header == lead:

@@ -67,7 +67,7 @@ class Sheet:
             if raw == "" or is_empty(raw):
                 continue
             if raw == HIDDEN and column.header in self.hidden:
-                found[column.header] = HIDDEN
+                found[column.header] = UNSEEN
                 continue
             try:
                 found[column.header] = parse_cell(column, raw)
@@ -83,6 +83,8 @@ def _shown(code: Raw) -> str:
 
 #: Stands for the value of a cell that was complained of.
 REFUSED = object()
+#: Stands for the value of a cell that says "(hidden)" where it may.
+UNSEEN = object()
 
 
 def open_sheet(raw: RawSheet, columns: Sequence[Column], *, hidden: frozenset[str] = frozenset()) -> Sheet:

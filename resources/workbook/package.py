@@ -17,6 +17,7 @@ from domain.errors import InputDataError
 
 MAX_FILE_BYTES = 20 * 2**20
 _MAX_UNPACKED_BYTES = 192 * 2**20
+_PIECE = 2**20
 _MAX_ENTRIES = 1_000
 _MAX_DIRECTORY_BYTES = 2**20
 _MAX_RATIO, _RATIO_COUNTS_FROM = 200, 8 * 2**20
@@ -73,18 +74,19 @@ class Package:
         Raises:
             WorkbookRefusedError: missing, damaged or too large.
         """
-        left = _MAX_UNPACKED_BYTES - self.unpacked
+        data = bytearray()
         try:
             with self.archive.open(name) as part:
-                data = part.read(left + 1)
+                while piece := part.read(_PIECE):  # a read of more would unpack more than the directory claims
+                    data += piece
+                    self.unpacked += len(piece)
+                    if self.unpacked > _MAX_UNPACKED_BYTES:
+                        raise _too_large_unpacked()
         except KeyError:
             refuse(f"lacks its part {name}", _SAVE_AS)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError):
             refuse(f"is damaged in its part {name}", "send it again, or save it anew in the spreadsheet program")
-        if len(data) > left:
-            raise _too_large_unpacked()
-        self.unpacked += len(data)
-        return data
+        return bytes(data)
 
 
 def read_workbook_file(path: Path) -> bytes:

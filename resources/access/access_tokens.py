@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ AUDIENCE = "etlmon-api"
 _ALGORITHM = "HS256"
 _LONGEST = 4096
 _LEEWAY = timedelta(seconds=5)
+_SESSION = re.compile(r"[0-9a-f]{32}")
 _CLAIMS = ["iss", "aud", "sub", "sid", "role", "iat", "nbf", "exp", "jti"]
 
 
@@ -72,9 +74,10 @@ def verify(keys: SigningKeys, token: str) -> AccessToken:
 
 def _read(claims: dict[str, Any], key: SigningKey) -> AccessToken:
     """A token that claims to be younger than its key's retirement was not made by us."""
-    named = claims["sub"], claims["sid"]
+    username, session_id = claims["sub"], claims["sid"]
     is_late = key.retired_at is not None and claims["iat"] > key.retired_at.timestamp() + 60
     is_long = claims["exp"] - claims["iat"] > TOKEN_LIFE.total_seconds()
-    if is_late or is_long or not all(isinstance(one, str) for one in named):
+    is_named = isinstance(session_id, str) and _SESSION.fullmatch(session_id)
+    if is_late or is_long or not is_named:
         raise unknown_credential()
-    return AccessToken(*named)
+    return AccessToken(username, session_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -25,10 +25,21 @@ def load_rule_file(path: Path, model: type[M]) -> M:
     Raises:
         RuleFileError: unreadable, not YAML, or not of the model; context has file, line and field.
     """
+    node, raw = parse_mapping(read_rule_text(path), path)
     try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        raw = yaml.safe_load(text)
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise _describe(path, node, error) from None
+
+
+def read_rule_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        RuleFileError: unreadable, or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise RuleFileError(
             f"{path}: {error.strerror}", suggestion="check path and permissions", file=str(path)
@@ -37,6 +48,17 @@ def load_rule_file(path: Path, model: type[M]) -> M:
         raise RuleFileError(
             f"{path}: not UTF-8 at byte {error.start}", suggestion="save the file as UTF-8", file=str(path)
         ) from None
+
+
+def parse_mapping(text: str, path: Path) -> tuple[yaml.Node | None, dict[str, Any]]:
+    """The YAML node and the mapping of fields that a text is. `path` only names it in errors.
+
+    Raises:
+        RuleFileError: not YAML, not a mapping, or a field written twice.
+    """
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
         is_open = getattr(error, "context", "") == "while scanning a quoted scalar"  # the end of the file helps nobody
         mark = getattr(error, "context_mark" if is_open else "problem_mark", None)
@@ -73,10 +95,7 @@ def load_rule_file(path: Path, model: type[M]) -> M:
             line=1,
             field="",
         )
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        raise _describe(path, node, error) from None
+    return node, raw
 
 
 def _describe(path: Path, node: yaml.Node | None, error: ValidationError) -> RuleFileError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 import orjson
@@ -37,6 +38,18 @@ def _fires_every_year(schedule: str) -> bool:
         return True
     in_months = range(1, 13) if months == ["*"] else [int(month) for month in months]
     return any(int(day) <= _DAYS_IN_MONTH[month - 1] for day in days for month in in_months)
+
+
+@lru_cache(maxsize=1024)
+def _check_cron(schedule: str) -> None:
+    """Raises ValueError. Many loaders share few schedules, and reading one is slow."""
+    if len(schedule.split()) != 5 or not croniter.is_valid(schedule):
+        raise ValueError(f"{schedule!r} is not a cron line of five fields; write for example '*/5 * * * *'")
+    strange = [word for word in _WORD.findall(schedule.lower()) if word not in _CRON_NAMES]
+    if strange or "#" in schedule:
+        raise ValueError(f"{schedule!r} uses {strange[0] if strange else '#'!r}; write digits, names, * , - and / only")
+    if not _fires_every_year(schedule):
+        raise ValueError(f"{schedule!r} does not fire in every year; write a day that every year has")
 
 
 class Frozen(BaseModel):
@@ -168,15 +181,7 @@ class LoaderDefinition(Frozen):
     @field_validator("schedule")
     @classmethod
     def _is_cron(cls, schedule: str) -> str:
-        if len(schedule.split()) != 5 or not croniter.is_valid(schedule):
-            raise ValueError(f"{schedule!r} is not a cron line of five fields; write for example '*/5 * * * *'")
-        strange = [word for word in _WORD.findall(schedule.lower()) if word not in _CRON_NAMES]
-        if strange or "#" in schedule:
-            raise ValueError(
-                f"{schedule!r} uses {strange[0] if strange else '#'!r}; write digits, names, * , - and / only"
-            )
-        if not _fires_every_year(schedule):
-            raise ValueError(f"{schedule!r} does not fire in every year; write a day that every year has")
+        _check_cron(schedule)
         return schedule
 
     @model_validator(mode="after")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
 _VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-#: The tag of a Dagster run under which the trace of its cause travels.
+#: The tags of a Dagster run under which the correlation id and the trace of its cause travel.
+CORRELATION_TAG = "etlmon/correlation_id"
 TRACEPARENT_TAG = "etlmon/traceparent"
 
 
@@ -156,6 +157,16 @@ def _span(
         except BaseException as error:
             opened.fail(error)
             raise
+
+
+def run_tags() -> dict[str, str]:
+    """The tags by which a launched Dagster run continues what happens here."""
+    correlation_id = current_correlation_id()
+    traceparent = trace_headers().get("traceparent")
+    return {
+        **({CORRELATION_TAG: correlation_id} if correlation_id else {}),
+        **({TRACEPARENT_TAG: traceparent} if traceparent else {}),
+    }
 
 
 def trace_headers() -> dict[str, str]:

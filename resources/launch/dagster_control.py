@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from domain.errors import StorageError
+from resources.tracing import run_tags
 
 _LOCATIONS = (
     "query { workspaceOrError { ... on Workspace { locationEntries { name loadStatus locationOrLoadError { __typename "
@@ -59,11 +60,12 @@ class DagsterControl:
         return {entry["name"]: _location_state(entry) for entry in entries}
 
     def launch(self, job: str, *, location: str, tags: dict[str, str], run_config: dict[str, Any]) -> str:
-        """Launch a job; returns the run id.
+        """Launch a job; returns the run id. The run continues the correlation id and the trace of this call.
 
         Raises:
             StorageError: Dagster's words why it did not.
         """
+        tags = {**run_tags(), **tags}
         params = {
             "selector": {"jobName": job, "repositoryLocationName": location, "repositoryName": "__repository__"},
             "runConfigData": run_config,

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import ConfigurationError, StorageError
-from resources.encryption import Cipher, load_cipher
+from resources.access.encrypted_columns import LOADER_SECRET
+from resources.encryption import Cipher, load_cipher, new_key_record
+from resources.secret_files import replace_secret_file
 
 CIPHER = Cipher(b"keyid-01" + b"k" * 32)
 
@@ -53,3 +55,41 @@ def test_the_key_of_a_home_is_made_once_and_is_private(tmp_path: Path) -> None:
     path.write_bytes(b"short")
     with pytest.raises(ConfigurationError, match="damaged"):
         load_cipher(tmp_path)
+
+
+@pytest.mark.requirement("A5")
+def test_a_running_process_notices_a_new_key_at_once(tmp_path: Path) -> None:
+    running = load_cipher(tmp_path)
+    old = running.encrypt("secret", bound_to="a")
+    path = tmp_path / "secrets" / "encryption.key"
+    first = path.read_bytes()
+    replace_secret_file(path, first + new_key_record())
+    elsewhere = load_cipher(tmp_path).encrypt("secret", bound_to="a")
+    assert elsewhere[:8] != old[:8] == first[:8]
+    assert [running.decrypt(value, bound_to="a") for value in (old, elsewhere)] == ["secret", "secret"]
+    assert running.encrypt("x", bound_to="a")[:8] == elsewhere[:8] == running.primary
+    assert running.key_ids == [old[:8], elsewhere[:8]]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.requirement("A5")
+def test_nothing_is_encrypted_under_a_key_that_is_gone_or_damaged(tmp_path: Path) -> None:
+    running = load_cipher(tmp_path)
+    stored = running.encrypt("secret", bound_to="a")
+    path = tmp_path / "secrets" / "encryption.key"
+    content = path.read_bytes()
+    for damaged in (content + b"x", content + content, b""):
+        replace_secret_file(path, damaged)
+        with pytest.raises(ConfigurationError, match="damaged"):
+            running.encrypt("secret", bound_to="a")
+    path.unlink()
+    with pytest.raises(ConfigurationError, match="gone"):
+        running.encrypt("secret", bound_to="a")
+    assert running.decrypt(stored, bound_to="a") == "secret", "what it knows it still reads"
+
+
+@pytest.mark.requirement("A5")
+def test_the_binding_names_the_row() -> None:
+    assert LOADER_SECRET.binding("DEMO-A", 3) == "loader_versions.secret:DEMO-A:3"
+    with pytest.raises(ValueError, match="bound"):
+        LOADER_SECRET.binding("DEMO-A")

@@ -12,7 +12,8 @@ import shutil
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import uvicorn
 
@@ -32,6 +33,7 @@ _GRACE_S = 5
 
 def serve() -> None:
     """Run until SIGTERM or SIGINT; requests under way have five seconds to end."""
+    signal.signal(signal.SIGTERM, _end)  # uvicorn raises it once more when it has finished
     settings = load_settings()
     configure_logs("etlmon-api", level=settings.log_level)
     options = _options(settings)
@@ -45,6 +47,11 @@ def serve() -> None:
         folder.mkdir(parents=True)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
         uvicorn.run("api.__main__:make_worker", factory=True, workers=settings.api_workers, **options)
+
+
+def _end(_: int, __: FrameType | None) -> NoReturn:
+    """An orderly end: what is open is closed on the way out, the embedded database among it."""
+    sys.exit(0)
 
 
 def make_worker() -> FastAPI:

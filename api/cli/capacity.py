@@ -46,9 +46,10 @@ def capacity(
         raise ConfigurationError("--limit is not a number", suggestion="give a number such as 90")
     check_out(out)
     source = load_series(file)
+    points, source = source.points(), source.heads()
     # Thousands of small matrices: a second BLAS thread only spins.
     with Console(stderr=True).status(f"Simulating {source.names().height} gauges"), threadpool_limits(1):
-        result = compute_capacity(source.points(), limit, horizon_days=horizon, level=level)
+        result = compute_capacity(points, limit, horizon_days=horizon, level=level)
     report_refusals(result.refused, source.names())
     write_frame(shape_rows(result.dates, source), out)
 

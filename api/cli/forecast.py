@@ -48,10 +48,11 @@ def forecast(
     check_out(out)
     console = Console(stderr=True)
     source = load_series(file)
+    points, source = source.points(), source.heads()
     families = [name.strip() for name in models.split(",")] if models is not None else list(DEFAULT_MODELS)
     # Thousands of small matrices: a second BLAS thread only spins.
     with console.status(f"Forecasting {source.names().height} series"), threadpool_limits(1):
-        result = forecast_series(source.points(), horizon=horizon, level=level, models=families)
+        result = forecast_series(points, horizon=horizon, level=level, models=families)
     report_refusals(result.refused, source.names())
     write_frame(shape_rows(result.forecasts, source), out)
 

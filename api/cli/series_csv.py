@@ -18,6 +18,8 @@ from domain.errors import InputDataError
 
 #: Lower-case spellings of "no value"; the empty field is one too.
 MISSING = ("", "nan", "na", "n/a", "null", "none")
+#: The limit of the csv module is 128 kB; there is none here.
+LONGEST_FIELD = 2**31 - 1
 _ROW = "__row"
 
 
@@ -116,7 +118,7 @@ def _line_error(path: Path, row: int, reason: str, suggestion: str) -> InputData
 def _line_of(path: Path, row: int) -> int:
     """Line of the row-th data row; differs from row + 2 where a quoted field spans lines."""
     with _open(path) as raw:
-        reader = csv.reader(line.decode("utf-8", errors="replace") for line in raw)
+        reader = _read_fields(raw)
         for index, _ in enumerate(reader):
             if index == row + 1:
                 return reader.line_num
@@ -138,11 +140,17 @@ def _explain(path: Path, error: Exception) -> InputDataError:
 
 def _ragged(path: Path) -> InputDataError:
     with _open(path) as raw:
-        reader = csv.reader(line.decode("utf-8", errors="replace") for line in raw)
+        reader = _read_fields(raw)
         width = len(next(reader))
         line = next((reader.line_num for row in reader if len(row) > width), None)
     reason = f"{path}, line {line}: more fields than the header has columns"
     return InputDataError(reason, suggestion="quote fields that contain a comma", file=str(path), line=line)
+
+
+def _read_fields(raw: Any) -> Any:
+    """A reader of the rows with their line numbers; one field may be as long as the file."""
+    csv.field_size_limit(LONGEST_FIELD)
+    return csv.reader(line.decode("utf-8", errors="replace") for line in raw)
 
 
 def _not_text(path: Path) -> InputDataError:

@@ -44,6 +44,11 @@ class SeriesFile:
             "series_id", pl.col("timestamp").alias("captured_at"), pl.col("value").alias("metric_value"), "row_id"
         ).sort("series_id", "captured_at", "row_id")
 
+    def heads(self) -> SeriesFile:
+        """The first row of each series, copied, so that the rest of a large file can be let go once its points are taken."""
+        first = self.frame.unique("series_id", keep="first", maintain_order=True)
+        return SeriesFile(pl.DataFrame(first.to_dict(as_series=False), schema=first.schema), self.has_series)
+
     def names(self) -> pl.DataFrame:
         """series_id and series, one row per series; only series_id where the file has no column `series`."""
         columns = ["series_id", "series"] if self.has_series else ["series_id"]

@@ -19,20 +19,21 @@ WARM_UP = 50
 
 
 def compute_sway(scores: Floats, sizes: Ints) -> Floats:
-    """(S,) standard deviation of the exponentially weighted mean over that of independent points; near 1 for most series.
+    """(S,) width of the exponentially weighted mean over that of independent points; near 1 for most series.
 
-    The variance ratio v has the standard error √(2 · memory / points), memory = 2 / WEIGHT - 1; its distance from 1 counts by
-    the share (v - 1)² / ((v - 1)² + error²) that is not chance.
+    The width is that of a normal distribution of the same fourth moment, (E e^4 / 3)^(1/4): alarms come from the tails, and
+    errors that a skewed series shares make heavy ones. The ratio v of squared widths has the standard error
+    √(2 · memory / points), memory = 2 / WEIGHT - 1; its distance from 1 counts by the share (v - 1)² / ((v - 1)² + error²) that
+    is not chance.
 
     Args:
         scores: [series, time], NaN after the end of a shorter one.
         sizes: (S,) filled cells of each row, more than WARM_UP.
 
     """
-    memory = 2 / WEIGHT - 1
-    means = np.where(np.isnan(scores), 0.0, compute_ewma(scores).statistic)[:, WARM_UP:]
-    points = sizes - WARM_UP
-    excess = np.einsum("st,st->s", means, means) / points * memory - 1
+    memory, points = 2 / WEIGHT - 1, sizes - WARM_UP
+    squares = np.square(np.where(np.isnan(scores), 0.0, compute_ewma(scores).statistic)[:, WARM_UP:])
+    excess = np.sqrt(np.einsum("st,st->s", squares, squares) / points / 3) * memory - 1
     chance = 2 * memory / points
     sway: Floats = np.sqrt(1 + excess**3 / (excess**2 + chance))
     return sway

@@ -16,6 +16,7 @@ from api.edge import EdgeMiddleware
 from api.edge_metrics import RequestMetrics
 from api.edge_rate import RateGate
 from api.edge_request import RequestRules
+from api.pages.assembly import install_pages
 from api.problems import PROBLEMS, install_problem_handlers
 from api.routes import (
     api_tokens,
@@ -105,6 +106,7 @@ def create_app(settings: Settings, url: DatabaseUrl) -> FastAPI:
         app.include_router(router)
     app.include_router(breakers.router)
     app.include_router(metrics.router)
+    install_pages(app)
     return app
 
 

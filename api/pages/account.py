@@ -92,8 +92,7 @@ def change_password(request: Request, form: Posted) -> Response:
     me, visitor = current_caller(request), visitor_of(request)
     wanted = form.text("wanted", is_trimmed=False)
     try:
-        if wanted != form.text("again", is_trimmed=False):
-            raise InputDataError("the two new passwords differ", suggestion="type the new one twice")
+        _require_same(wanted, form.text("again", is_trimmed=False))
         control_plane(request).login.change_password(
             me, form.text("present", is_trimmed=False), wanted, ip=visitor.ip, user_agent=visitor.user_agent
         )
@@ -143,6 +142,11 @@ def set_shortcuts(request: Request, form: Posted) -> Response:
     return response
 
 
+def _require_same(wanted: str, again: str) -> None:
+    if wanted != again:
+        raise InputDataError("the two new passwords differ", suggestion="type the new one twice")
+
+
 def _remember(request: Request, response: Response, name: str, value: str) -> None:
     response.set_cookie(name, value, max_age=_YEAR_S, path="/", samesite="lax", secure=is_over_tls(request))
 
@@ -157,7 +161,7 @@ def _login_page(
         next_path=next_path,
         username=username,
         error=error,
-        has_oidc=bool(getattr(control_plane(request).settings, "oidc_issuer", None)),
+        has_oidc=bool(control_plane(request).settings.oidc_issuer),
     )
 
 

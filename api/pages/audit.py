@@ -42,7 +42,9 @@ def list_audit(request: Request, before: Annotated[int | None, Query(ge=1, le=2*
     wanted = _filter(given)
     trail = control_plane(request).audit_trail
     found = trail.list_entries(wanted, limit=_PAGE + 1, before=before)
-    query = urlencode({name: _instant_text(value) if name in _DAYS else value for name, value in given.items() if value})
+    query = urlencode(
+        {name: _instant_text(value) if name in _DAYS else value for name, value in given.items() if value}
+    )
     return render(
         request,
         "audit.html",
@@ -67,7 +69,11 @@ def show_audit_entry(request: Request, sequence: Annotated[int, Path(ge=1, le=2*
         "audit_entry.html",
         crumbs=[*_CRUMBS, (f"Entry {sequence}", "")],
         entry=entry,
-        rows=[ChangeRow(one.path, _text(one.old), _text(one.new)) for one in entry.changes],
+        rows=[
+            ChangeRow(one.path, _text(one.old), _text(one.new))
+            for one in entry.changes
+            if (one.old, one.new) != (None, None)
+        ],
     )
 
 
@@ -80,7 +86,9 @@ def verify_audit(request: Request) -> Response:
         text = f"All {verdict.entries:,} entries are what was written, in the order in which they were written."
         return go(request, "/audit", Flash("The audit is intact", text))
     where = f"First bad entry: {verdict.broken.sequence}. " if verdict.broken.sequence else ""
-    return go(request, "/audit", Flash("The audit has been tampered with", f"{where}{verdict.broken.reason}", kind="bad"))
+    return go(
+        request, "/audit", Flash("The audit has been tampered with", f"{where}{verdict.broken.reason}", kind="bad")
+    )
 
 
 def _show(request: Request, entry: AuditEntry) -> ShownEntry:
@@ -92,7 +100,7 @@ _DAYS = ("since", "until")
 
 def _filter(given: dict[str, str]) -> AuditFilter:
     texts = {name: value or None for name, value in given.items() if name not in _DAYS}
-    return AuditFilter(**texts, since=_instant(given["since"]), until=_instant(given["until"]))  # type: ignore[arg-type]
+    return AuditFilter(**texts, since=_instant(given["since"]), until=_instant(given["until"]))
 
 
 def _instant(text: str) -> datetime | None:

@@ -7,10 +7,12 @@ import re
 from markupsafe import Markup, escape
 
 _WORDS = {
-    "promql": r"\b(?:sum|avg|min|max|count|topk|bottomk|quantile|stddev|by|without|on|ignoring|group_left|group_right|and|or|unless|offset|bool"
+    "promql": r"\b(?:sum|avg|min|max|count|topk|bottomk|quantile|stddev|by|without|on"
+    r"|ignoring|group_left|group_right|and|or|unless|offset|bool"
     r"|rate|irate|increase|histogram_quantile|clamp_min|clamp_max|label_replace|absent|delta|deriv|predict_linear"
     r"|(?:sum|avg|min|max|count|quantile|stddev|last)_over_time)\b",
-    "sql": r"(?i:\b(?:select|from|where|group|order|by|having|join|left|right|inner|outer|full|cross|on|as|and|or|not|null|is|in|like|between|case"
+    "sql": r"(?i:\b(?:select|from|where|group|order|by|having|join|left|right|inner|outer|full"
+    r"|cross|on|as|and|or|not|null|is|in|like|between|case"
     r"|when|then|else|end|distinct|limit|offset|union|all|with|interval|cast|over|partition|filter|true|false|asc|desc)\b)",
     "json": r"\b(?:true|false|null)\b",
     "yaml": r"\b(?:true|false|null)\b",

@@ -16,7 +16,8 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from api.pages.rendering import render
+from api.pages.flashes import Flash
+from api.pages.rendering import go, render
 from api.problems import problem_of_defect
 from domain.access.permissions import Caller
 from domain.errors import EtlmonError
@@ -34,6 +35,8 @@ _TITLES = {
     429: "Too many requests",
     503: "Not available at the moment",
 }
+#: Paths of the API that a person comes to in the browser.
+_OIDC = "/api/v1/auth/oidc/"
 _FAILED = "Something went wrong on our side"
 
 
@@ -71,7 +74,8 @@ def page_router() -> APIRouter:
 def is_for_people(request: Request) -> bool:
     """Whether the answer will be read in a browser."""
     accepts_html = "text/html" in request.headers.get("accept", "")
-    return accepts_html and not request.url.path.startswith(("/api/", "/static/"))
+    path = request.url.path
+    return accepts_html and (path.startswith(_OIDC) or not path.startswith(("/api/", "/static/")))
 
 
 def _for_people(machine: Handler) -> Handler:
@@ -80,6 +84,8 @@ def _for_people(machine: Handler) -> Handler:
         if not is_for_people(request):
             return answer
         caller = cast("Caller | None", getattr(request.state, "caller", None))
+        if request.url.path.startswith(_OIDC) and isinstance(error, EtlmonError):
+            return go(request, "/login", Flash("Single sign-on did not work", error.reason, kind="bad"))
         if answer.status_code == 401:
             return RedirectResponse(_login_address(request), status_code=303)
         if answer.status_code == 403 and caller is not None and caller.has_to_change_password:

@@ -47,7 +47,9 @@ def _save(request: Request, form: PostedForm) -> Flash:
     control, actor = control_plane(request), current_caller(request).username
     resource, field = form.text("resource"), form.text("field")
     present = {
-        one.role: one.effect for one in control.policies.list_policies() if (one.resource, one.field) == (resource, field)
+        one.role: one.effect
+        for one in control.policies.list_policies()
+        if (one.resource, one.field) == (resource, field)
     }
     changed = 0
     for role in Role:

@@ -14,7 +14,7 @@ from starlette.background import BackgroundTask
 from api.access import allow, control_plane, current_caller
 from api.pages.error_pages import page_router
 from api.pages.flashes import Flash
-from api.pages.posted import Posted
+from api.pages.posted import Posted, PostedForm
 from api.pages.rendering import go, render
 from domain.errors import EtlmonError, InputDataError, NotFoundError
 from domain.loaders.workbook_report import ImportMode, ImportReport, ImportTarget
@@ -42,14 +42,9 @@ def show_import(request: Request) -> Response:
 @allow("loaders", "import")
 def upload_workbook(request: Request, form: Posted) -> Response:
     """Keep the file for an hour and go to its preview."""
-    file = form.file("file")
+    me = current_caller(request)
     try:
-        if file is None:
-            raise InputDataError("no file was chosen", suggestion="choose a workbook (.xlsx)")
-        if (file.size or 0) > MAX_FILE_BYTES:
-            limit = MAX_FILE_BYTES // 2**20
-            raise InputDataError(f"the workbook exceeds {limit} MB", suggestion="split the loaders over several workbooks")
-        me, upload = current_caller(request), WaitingUpload((file.filename or "workbook.xlsx")[:200], file.file.read())
+        upload = _read_upload(form)
         control_plane(request).workbooks.preview(upload.data, caller=me, file_name=upload.file_name)
     except InputDataError as error:
         return _import_page(request, error=error)
@@ -124,6 +119,16 @@ def send_template(request: Request) -> Response:
     path = _temporary()
     control_plane(request).workbooks.write_template(path)
     return _send(path, "loaders-template.xlsx")
+
+
+def _read_upload(form: PostedForm) -> WaitingUpload:
+    file = form.file("file")
+    if file is None:
+        raise InputDataError("no file was chosen", suggestion="choose a workbook (.xlsx)")
+    if (file.size or 0) > MAX_FILE_BYTES:
+        limit = MAX_FILE_BYTES // 2**20
+        raise InputDataError(f"the workbook exceeds {limit} MB", suggestion="split the loaders over several workbooks")
+    return WaitingUpload((file.filename or "workbook.xlsx")[:200], file.file.read())
 
 
 def _temporary() -> Path:

@@ -27,7 +27,9 @@ _QUESTIONS = {
     ),
     "prune": Question(
         title="Remove former encryption keys?",
-        lines=["Keys that no value is under are taken out of the key file. Backups made before need them: keep theirs."],
+        lines=[
+            "Keys that no value is under are taken out of the key file. Backups made before need them: keep theirs."
+        ],
         confirm="Remove former keys",
         back="/keys",
         is_dangerous=True,
@@ -90,5 +92,9 @@ def _do(request: Request, act: str) -> Flash:
     if state.refused:
         text = f"{len(state.refused)} values cannot be decrypted and stay as they are: {', '.join(state.refused)}"
         return Flash(f"{state.done:,} values are under the new key", text, kind="warn")
-    rest = "All values are under it." if state.is_finished else f"{state.remaining:,} values remain: rotate again to go on."
+    rest = (
+        "All values are under it."
+        if state.is_finished
+        else f"{state.remaining:,} values remain: rotate again to go on."
+    )
     return Flash(f"Key {state.primary} encrypts now; {state.done:,} values written anew", rest)

@@ -56,7 +56,9 @@ def ask_remove_limit(
     """Ask before a limit is taken away."""
     question = Question(
         title=f"Remove the limit of {name}?",
-        lines=[f"Requests of the {scope} {name} are then counted by the next rule in the order user, route, role, default."],
+        lines=[
+            f"Requests of the {scope} {name} are then counted by the next rule in the order user, route, role, default."
+        ],
         confirm="Remove",
         back="/limits",
         is_dangerous=True,

@@ -100,8 +100,10 @@ def _question(action: Action, record: VersionRecord, active: int | None, back: s
         ],
         Action.APPROVE: [
             f"{name} becomes active: captures use it from their next run on. {replaced}",
-            f"It was written by {authors} and submitted by {record.submitted_by}. You approve exactly the content below;"
-            " if anybody changes it before you confirm, this is refused.",
+            (
+                f"It was written by {authors} and submitted by {record.submitted_by}. You approve exactly the content below;"
+                " if anybody changes it before you confirm, this is refused."
+            ),
         ],
         Action.REJECT: [f"{name} is archived as rejected and can never be activated. A new draft can be based on it."],
         Action.WITHDRAW: [

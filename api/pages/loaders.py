@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import Path, Query, Request, Response
 
 from api.access import allow, control_plane, current_caller
 from api.pages.error_pages import page_router
 from api.pages.loader_view import compute_next_tick, facts_of_record, fill_hidden, list_choices, list_queries
-from api.pages.rendering import render
+from api.pages.rendering import Pages, render
 from domain.errors import NotFoundError
 from domain.loaders.lifecycle import Action
 from domain.vocabulary import SourceKind, VersionState
@@ -30,6 +30,7 @@ _HISTORY = 500
 @allow("loaders", "read")
 def list_loaders(
     request: Request,
+    *,
     q: Annotated[str, Query(max_length=200)] = "",
     state: Annotated[str, Query(max_length=20)] = "",
     source: Annotated[str, Query(max_length=20)] = "",
@@ -47,14 +48,13 @@ def list_loaders(
         limit=_PAGE,
         offset=offset,
     )
-    now = utc_now()
     rows = control_plane(request).policies.show("loaders", found.items, current_caller(request).role)
-    ticks = [compute_next_tick(row["schedule"], now) for row in found.items]
     return render(
         request,
         "loaders.html",
         crumbs=CRUMBS,
-        loaders=[{**_HIDDEN, **row, "next": tick} for row, tick in zip(rows, ticks, strict=True)],
+        loaders=[{**_HIDDEN, **row} for row in rows],
+        board=cast("Pages", request.app.state.pages).board(request).read(),
         total=found.total,
         offset=offset,
         limit=_PAGE,
@@ -92,6 +92,7 @@ def show_version(request: Request, code: Code, version: Version) -> Response:
 def _version_page(request: Request, record: VersionRecord, records: list[VersionRecord], *, total: int) -> Response:
     control, me = control_plane(request), current_caller(request)
     document = control.policies.show("loaders", record.document, me.role)
+    board = cast("Pages", request.app.state.pages).board(request).read()
     facts = [facts_of_record(one) for one in records]
     active = next((one for one in records if one.state is VersionState.ACTIVE), None)
     compared = record.based_on or max((one.version for one in records if one.version < record.version), default=None)
@@ -113,4 +114,6 @@ def _version_page(request: Request, record: VersionRecord, records: list[Version
         compared=compared,
         next_tick=compute_next_tick(record.definition.schedule, utc_now()),
         edit_action=Action.EDIT,
+        board=board,
+        mark=board.loaders.get(record.code),
     )

@@ -20,6 +20,7 @@ from api.pages.navigation import is_current, list_navigation
 from api.pages.static_files import StaticFiles
 from domain.access.field_protection import MASK
 from domain.access.permissions import Caller
+from resources.capture.standing_board import StandingBoard
 from resources.clock import utc_now
 from resources.json_logs import current_correlation_id
 
@@ -39,6 +40,13 @@ class Pages:
         self.static = StaticFiles()
         self.version = version("etlmon")
         self.templates = make_environment(self.static)
+        self._board: StandingBoard | None = None
+
+    def board(self, request: Request) -> StandingBoard:
+        """What is captured how far; over the lake that readiness keeps open."""
+        if self._board is None:
+            self._board = StandingBoard(request.app.state.readiness.lake)
+        return self._board
 
 
 def make_environment(static: StaticFiles) -> Environment:

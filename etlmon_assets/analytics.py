@@ -14,6 +14,7 @@ from etlmon_assets.showing import check, line_plot, rule_checks, rule_specs, tab
 from etlmon_assets.stepping import run_step
 from resources.analytics.anomalies import detect_new_anomalies, refresh_incident_periods
 from resources.analytics.baselines import refresh_baselines
+from resources.analytics.causal_scores import detect_causal_anomalies
 from resources.analytics.drift import refresh_control_charts
 from resources.analytics.log_patterns import refresh_log_patterns
 from resources.analytics.views import (
@@ -112,8 +113,9 @@ def baselines(platform: PlatformResource) -> Iterator[Any]:
     deps=[keys.SIGNALS, keys.BASELINES],
     kinds={"polars", "duckdb"},
     **_COMMON,
-    description="Signals outside their baseline, with score, expected value, limits and the detector that spoke. A signal is "
-    "judged by baselines computed before it.",
+    description="Signals outside their baseline, with score, expected value, limits and the detector that spoke; a signal is "
+    "judged by baselines computed before it. And signals that the causal score calls (detector `causal`), one per episode: its "
+    "state per series goes on from run to run.",
     check_specs=[
         AssetCheckSpec(
             "rate",
@@ -127,11 +129,20 @@ def anomalies(platform: PlatformResource) -> Iterator[Any]:
     with platform.open() as (_, lake):
         step = run_step(lake, detect_new_anomalies)
         found = step.result
+        folder = platform.settings().home / "state"
+        online = run_step(lake, lambda inner, now: detect_causal_anomalies(inner, folder=folder, now=now))
+        causal = online.result
         yield MaterializeResult(
             metadata={
-                "rows": found.found,
+                "rows": found.found + causal.found,
                 "judged": found.judged,
                 "without_history": found.without_history,
+                "causal_rows": causal.found,
+                "causal_judged": causal.judged,
+                "causal_late": causal.late,
+                "causal_series": causal.series,
+                "causal_state_mb": round(causal.state_bytes / 1e6, 1),
+                "causal_duration_s": online.duration_s,
                 **step.facts,
                 "newest": table(read_newest_anomalies(lake), rows=12),
             },

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from domain.anomalies.against_baseline import NO_HISTORY, detect_against_baselines
+from resources.analytics.arrivals import read_arrivals
 from resources.analytics.baselines import read_baselines
+from resources.analytics.causal_scores import DETECTOR as CAUSAL
 from resources.lake.connection import Lake
 from resources.lake.marks import read_mark, write_mark
 
 MARK = "anomalies"
-_SIGNALS_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,28 +27,16 @@ class AnomalyResult:
 
 
 def detect_new_anomalies(lake: Lake, *, now: datetime) -> AnomalyResult:
-    """Judge what was ingested since the last call. A signal written again is judged again, its old verdict replaced."""
+    """Judge what was ingested since the last call by its baselines. A signal written again is judged again, its old verdict replaced."""
     mark = read_mark(lake, MARK)
-    arrived = lake.query(
-        "SELECT date_trunc('day', captured_at) AS day, count(*) AS signals, min(captured_at) AS low, max(captured_at) AS high,"
-        " max(ingested_at) AS newest FROM signals WHERE ingested_at > ? GROUP BY 1 ORDER BY 1",
-        [mark],
-    )
+    spans, newest = read_arrivals(lake, mark)
     judged, found, unknown = 0, 0, 0
-    newest = arrived["newest"].max()
-    for low, high in _spans(arrived):
+    for low, high in spans:
         one = _judge_span(lake, low, high, mark=mark, now=now)
         judged, found, unknown = judged + one.judged, found + one.found, unknown + one.without_history
-    if isinstance(newest, datetime):
+    if newest is not None:
         lake.write(MARK, lambda inner: write_mark(inner, MARK, newest))
     return AnomalyResult(judged, found, unknown)
-
-
-def _spans(arrived: pl.DataFrame) -> list[tuple[datetime, datetime]]:
-    # Whole days, as many at a time as bound the memory over a long history.
-    part = (pl.col("signals").cum_sum() - pl.col("signals")) // _SIGNALS_AT_ONCE
-    spans = arrived.group_by(part.alias("part")).agg(pl.col("low").min(), pl.col("high").max()).sort("part")
-    return spans.select("low", "high").rows()
 
 
 def _judge_span(lake: Lake, low: datetime, high: datetime, *, mark: datetime, now: datetime) -> AnomalyResult:
@@ -59,13 +48,16 @@ def _judge_span(lake: Lake, low: datetime, high: datetime, *, mark: datetime, no
     anomalies = verdicts.filter("is_anomaly").with_columns(detected_at=pl.lit(now))
 
     def work(inner: Lake) -> None:
-        known = inner.query("SELECT 1 FROM anomalies WHERE captured_at >= ? AND captured_at <= ? LIMIT 1", [low, high])
+        known = inner.query(
+            "SELECT 1 FROM anomalies WHERE captured_at >= ? AND captured_at <= ? AND detector <> ? LIMIT 1",
+            [low, high, CAUSAL],
+        )
         if known.height:
             with inner.staged("_judged", points.select("series_id", "captured_at")):
                 inner.execute(
-                    "DELETE FROM anomalies WHERE captured_at >= ? AND captured_at <= ?"
+                    "DELETE FROM anomalies WHERE captured_at >= ? AND captured_at <= ? AND detector <> ?"
                     " AND (series_id, captured_at) IN (SELECT series_id, captured_at FROM _judged)",
-                    [low, high],
+                    [low, high, CAUSAL],
                 )
         inner.insert("anomalies", anomalies)
 
@@ -82,7 +74,8 @@ def refresh_incident_periods(lake: Lake, *, now: datetime) -> pl.DataFrame:
     coarser than five minutes do not count, nor does the echo of an incident: a signal off in the direction opposite to
     an anomaly of the same series in the same hour a week before was judged by a baseline that had learnt the incident.
 
-    Periods of another `source` (a person, a resolved incident) are left alone.
+    The causal detector has no say: its scores grade episodes, not points. Periods of another `source` (a person, a
+    resolved incident) are left alone.
     """
     found = lake.query(_SUSPECTED, [now - timedelta(days=31)])
 
@@ -99,7 +92,7 @@ WITH off AS (
     SELECT a.series_id, (s.labels->>'service') AS service, s.metric_name, a.captured_at, a.score,
            a.metric_value > a.expected AS is_above, date_trunc('hour', a.captured_at) AS hour_at
     FROM anomalies AS a JOIN series AS s USING (series_id)
-    WHERE a.captured_at >= ? AND (s.labels->>'service') IS NOT NULL AND s.step_s <= 300),
+    WHERE a.captured_at >= ? AND a.detector <> 'causal' AND (s.labels->>'service') IS NOT NULL AND s.step_s <= 300),
 hits AS (
     SELECT service, time_bucket(INTERVAL 5 MINUTE, captured_at) AS slot, count(DISTINCT metric_name) AS metrics
     FROM off ANTI JOIN (SELECT series_id, is_above AS was_above, hour_at + INTERVAL 7 DAY AS echo_at FROM off) AS before

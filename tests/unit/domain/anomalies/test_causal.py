@@ -156,3 +156,42 @@ def test_nothing_in_nothing_out():
 def test_enormous_and_tiny_numbers_give_scores_in_range():
     values = noise(600) * np.where(np.arange(600) % 2, 1e300, 1e-300)
     assert score_series(points_of(values))["score"].is_between(0, 1).all()
+
+
+def test_a_shape_never_seen_is_an_alarm_though_level_range_and_errors_are_usual():
+    hours = np.arange(3000) / 12
+    values = 100 + 50 * np.sin(2 * np.pi * hours / 8) + noise(3000, 6, 0, 1)
+    assert [row for row in alarms(values) if row > 1000] == []
+    doubled = values.copy()
+    doubled[2400:2592] = 100 + 50 * np.sin(2 * np.pi * hours[2400:2592] / 4) + noise(192, 7, 0, 1)
+    found = [row for row in alarms(doubled) if row > 1000]
+    assert found != []
+    assert all(2400 <= row < 2592 + 96 for row in found)
+
+
+@pytest.mark.parametrize("slope", [0.01, -3.0])
+def test_a_steady_trend_is_not_news_for_ever(slope):
+    values = slope * np.arange(4032) + noise(4032, 8, 0, 1)
+    assert len(alarms(values)) <= 6
+
+
+def test_scores_do_not_depend_on_the_unit_of_the_values():
+    values = noise(2500, 9) + np.where(np.arange(2500) % 900 == 800, 14, 0)
+    first = score_series(points_of(values))
+    for factor in (1e-6, 1e9):
+        other = score_series(points_of(values * factor))
+        assert other["score"].to_list() == pytest.approx(first["score"].to_list(), rel=1e-4, abs=1e-6)
+        assert other["is_anomaly"].equals(first["is_anomaly"])
+
+
+def test_false_alarms_on_what_is_only_noise_are_rare():
+    rng = np.random.default_rng(11)
+    kinds = [
+        rng.normal(0, 1, (8, 4032)),
+        rng.uniform(0, 1, (8, 4032)),
+        np.cumsum(rng.normal(0, 1, (8, 4032)), axis=1),
+        rng.poisson(5, (8, 4032)).astype(float),
+    ]
+    frames = [points_of(row, series_id=number) for number, row in enumerate(np.concatenate(kinds))]
+    found = score_series(pl.concat(frames))["is_anomaly"].sum()
+    assert found / (32 * 4032) < 4 / 10_000

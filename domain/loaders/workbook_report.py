@@ -67,7 +67,7 @@ class ImportedLoader(_Document):
 class ImportReport(_Document):
     """The whole answer. `errors` holds the first thousand of `error_count`."""
 
-    import_id: str = Field(description="empty where nothing was recorded: dry runs and refused imports")
+    import_id: str = Field(description="empty where nothing was written, so nothing recorded")
     file_name: str
     file_hash: str = Field(description="SHA-256 of the file, hexadecimal")
     mode: ImportMode
@@ -76,7 +76,7 @@ class ImportReport(_Document):
     is_repeated: bool = Field(description="the same file was imported before; this is the result of that time")
     imported_by: str
     imported_at: datetime
-    is_applied: bool = Field(description="this call changed something, or found everything as it should be")
+    is_applied: bool = Field(description="this call brought its loaders in, or found them there already")
     counts: dict[RowOutcome, int]
     error_count: int
     errors: list[WorkbookError]

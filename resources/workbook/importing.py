@@ -29,7 +29,8 @@ from resources.access.audit_log import AuditLog
 from resources.loaders.versions import LoaderVersions
 from resources.workbook.reading import read_workbook
 
-_LANDED = {RowOutcome.CREATED, RowOutcome.EDITED, RowOutcome.UNCHANGED}
+_WRITTEN = {RowOutcome.CREATED, RowOutcome.EDITED}
+_LANDED = {*_WRITTEN, RowOutcome.UNCHANGED}
 _AUDITED = {"file_name", "file_hash", "mode", "target", "counts", "error_count"}
 
 
@@ -112,9 +113,10 @@ def _finish(
     loaders = [_outcome(one, put.get(one.code), is_held_back=is_held_back) for one in parsed.workbook.loaders]
     errors = parsed.errors
     is_applied = not (is_held_back or blank.is_dry_run) and any(one.outcome in _LANDED for one in loaders)
+    has_written = is_applied and any(one.outcome in _WRITTEN for one in loaders)
     return blank.model_copy(
         update={
-            "import_id": uuid.uuid4().hex if is_applied else "",
+            "import_id": uuid.uuid4().hex if has_written else "",
             "counts": count_outcomes(loaders),
             "error_count": len(errors),
             "errors": errors[:MOST_ERRORS],

@@ -106,7 +106,8 @@ class Workbooks:
     ) -> ImportReport:
         """Bring the loaders of a workbook in. With errors: nothing (`atomic`), or the loaders without one (`per-row`).
 
-        The same bytes in the same mode with the same target again change nothing and answer the result of the first time.
+        The same bytes in the same mode with the same target again change nothing and answer the result of the first time
+        that they changed something.
 
         Raises:
             WorkbookRefusedError: the file is no workbook of loaders; the reason says what it is.
@@ -157,7 +158,7 @@ class Workbooks:
             if before is not None:
                 return before.model_copy(update={"is_repeated": True, "is_dry_run": is_dry_run, "is_applied": False})
             report = put_loaders(connection, parsed, blank, caller=caller, loaders=self._loaders)
-            if report.is_applied:
+            if report.import_id:
                 insert_import(connection, report)
                 note_import(connection, report, audit=self._audit)
             elif (begun := connection.get_transaction()) is not None:

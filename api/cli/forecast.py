@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -9,16 +10,19 @@ import polars as pl
 import typer
 from rich.console import Console
 
+from api.cli.holiday_days import load_holidays
 from api.cli.refusals import report_refusals
 from api.cli.series_file import SeriesFile, check_out, load_series, write_frame
 from api.cli.timestamp_style import render_like
 
+#: Years after the newest point whose holidays are looked up.
+YEARS_AHEAD = 6
 app = typer.Typer(add_completion=False)
 EXAMPLE = "Example: etlmon forecast load.csv --horizon 48 --level 0.9 -o forecast.parquet"
 
 
 @app.command(epilog=EXAMPLE)
-def forecast(
+def forecast(  # noqa: PLR0917 - the options of the command
     file: Annotated[
         Path, typer.Argument(help="csv, csv.gz or parquet with timestamp, value and optional series.", metavar="FILE")
     ],
@@ -32,6 +36,10 @@ def forecast(
             "prophet (the last five are slow).",
         ),
     ] = None,
+    holidays: Annotated[
+        str | None,
+        typer.Option("--holidays", help="A file with one date a line, or a country such as DE; days are those of UTC."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write to a .csv, .csv.gz or .parquet file, not to stdout.")
     ] = None,
@@ -44,6 +52,7 @@ def forecast(
     from threadpoolctl import threadpool_limits
 
     from domain.forecasts import DEFAULT_MODELS, forecast_series
+    from domain.forecasts.holidays import add_holidays
 
     check_out(out)
     console = Console(stderr=True)
@@ -52,9 +61,21 @@ def forecast(
     families = [name.strip() for name in models.split(",")] if models is not None else list(DEFAULT_MODELS)
     # Thousands of small matrices: a second BLAS thread only spins.
     with console.status(f"Forecasting {source.names().height} series"), threadpool_limits(1):
+        if holidays is not None:
+            points, effects, days = take_out_holidays(points, holidays)
         result = forecast_series(points, horizon=horizon, level=level, models=families)
     report_refusals(result.refused, source.names())
-    write_frame(shape_rows(result.forecasts, source), out)
+    forecasts = result.forecasts if holidays is None else add_holidays(result.forecasts, effects, days)
+    write_frame(shape_rows(forecasts, source), out)
+
+
+def take_out_holidays(points: pl.DataFrame, wanted: str) -> tuple[pl.DataFrame, pl.DataFrame, frozenset[date]]:
+    """Points without their holidays, the effects of these, and the days; forecasts reach five years on at most."""
+    from domain.forecasts.holidays import smooth_holidays
+
+    first, last = points["captured_at"].dt.year().min(), points["captured_at"].dt.year().max()
+    days = load_holidays(wanted, years=range(int(first), int(last) + YEARS_AHEAD))  # type: ignore[arg-type]
+    return *smooth_holidays(points, days), days
 
 
 def shape_rows(forecasts: pl.DataFrame, source: SeriesFile) -> pl.DataFrame:

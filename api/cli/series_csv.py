@@ -121,7 +121,7 @@ def _line_of(path: Path, row: int) -> int:
         reader = _read_fields(raw)
         for index, _ in enumerate(reader):
             if index == row + 1:
-                return reader.line_num
+                return int(reader.line_num)
     return row + 2
 
 
@@ -148,7 +148,7 @@ def _ragged(path: Path) -> InputDataError:
 
 
 def _read_fields(raw: Any) -> Any:
-    """A reader of the rows with their line numbers; one field may be as long as the file."""
+    """A csv reader of the rows with their line numbers; one field may be as long as the file."""
     csv.field_size_limit(LONGEST_FIELD)
     return csv.reader(line.decode("utf-8", errors="replace") for line in raw)
 

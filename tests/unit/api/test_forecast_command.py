@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.cli.forecast import app
-from domain.errors import ConfigurationError, NotEnoughHistoryError
+from domain.errors import ConfigurationError, InputDataError, NotEnoughHistoryError
 
 
 def run(*arguments: object) -> Result:
@@ -98,3 +98,25 @@ def test_models_can_be_chosen(tmp_path: Path) -> None:
 
 def test_help_shows_an_example() -> None:
     assert "Example: etlmon forecast" in run("--help").stdout
+
+
+def test_holidays_come_from_a_file_or_a_country(tmp_path: Path) -> None:
+    frame = hourly(24 * 21)
+    day = pl.col("timestamp").str.slice(0, 10)
+    holiday = pl.when(day.is_in(["2031-03-10", "2031-03-18"])).then(pl.col("value") - 40).otherwise("value")
+    frame.with_columns(value=holiday).write_csv(tmp_path / "load.csv")
+    (tmp_path / "days.txt").write_text("2031-03-10\n2031-03-18\n\n2031-03-24\n")
+    days = rows_of(tmp_path / "load.csv", "--horizon", 48, "--holidays", tmp_path / "days.txt")["forecast"]
+    assert days[:24].mean() < days[24:].mean() - 20
+    usual = rows_of(tmp_path / "load.csv", "--horizon", 24, "--holidays", "de")["forecast"]
+    assert usual.mean() > days[:24].mean() + 15
+
+
+@pytest.mark.parametrize("wish", ["nowhere", "days.txt"])
+def test_unknown_holidays_are_refused(tmp_path: Path, wish: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    hourly(120).write_csv(tmp_path / "load.csv")
+    (tmp_path / "days.txt").write_text("2031-03-10\nChristmas\n")
+    error = run(tmp_path / "load.csv", "--horizon", 3, "--holidays", wish).exception
+    assert isinstance(error, InputDataError)
+    assert ("line 2" if wish == "days.txt" else "neither a file nor a country") in error.reason

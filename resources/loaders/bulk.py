@@ -54,8 +54,12 @@ def put_definitions(
     audit: AuditLog,
     effects: Mapping[str, Effect],
     at: datetime,
+    is_dry_run: bool = False,
 ) -> list[PutResult]:
     """One result per body, in their order; one audit entry per version written.
+
+    Args:
+        is_dry_run: decide everything, write no version and no audit; the caller takes the transaction back.
 
     Raises:
         NotPermittedError: the caller may not import, or not submit when the target is PENDING.
@@ -71,6 +75,8 @@ def put_definitions(
         _put(index, body, known, seen, caller=caller, target=target, codec=codec, effects=effects, at=at)
         for index, body in enumerate(bodies)
     ]
+    if is_dry_run:
+        return [one.result for one in puts]
     insert_versions(connection, [one.row for one in puts if one.row is not None and one.before is None])
     edited = [one.row for one in puts if one.row is not None and one.before is not None]
     update_versions(connection, edited, has_new_contents=True)

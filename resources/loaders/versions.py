@@ -280,6 +280,7 @@ class LoaderVersions:
         target: VersionState,
         connection: Connection,
         at: datetime | None = None,
+        is_dry_run: bool = False,
     ) -> list[PutResult]:
         """Bring many definitions in as DRAFT or PENDING, set-based, inside the caller's transaction; see `resources.loaders.bulk`.
 
@@ -294,6 +295,7 @@ class LoaderVersions:
             audit=self._audit,
             effects=self._policies.effects(_RESOURCE, caller.role),
             at=at or utc_now(),
+            is_dry_run=is_dry_run,
         )
 
     def seed(self, definitions: Sequence[LoaderDefinition], *, at: datetime) -> list[SeedResult]:

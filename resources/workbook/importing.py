@@ -96,7 +96,8 @@ def put_loaders(
     good = [] if parsed.whole else [one for one in parsed.workbook.loaders if not one.is_refused]
     state, put = VersionState(blank.target.value), dict[str, ImportedLoader]()
     bodies = [one.document for one in good]
-    for result in loaders.put_many(bodies, caller=caller, target=state, connection=connection):
+    results = loaders.put_many(bodies, caller=caller, target=state, connection=connection, is_dry_run=blank.is_dry_run)
+    for result in results:
         loader = good[result.index]
         if result.error is not None:
             complain_of(parsed.workbook, loader, result.error)

@@ -13,7 +13,7 @@ from xml.parsers import expat
 from domain.loaders.workbook_cells import Flaw
 from resources.workbook.package import refuse
 
-_MAX_ELEMENTS = 8_000_000
+_MAX_ELEMENTS = 4_000_000
 _MAX_AREA = 4_000_000
 _MAX_FLAWS = 1_000
 _REFERENCE = re.compile(r"\$?([A-Z]{1,3})\$?([1-9][0-9]{0,6})")
@@ -51,15 +51,7 @@ def parse_elements(data: bytes, *, part: str, wanted: frozenset[str]) -> list[tu
 
 def check_part(data: bytes, *, part: str) -> None:
     """Refuse a part that is no plain XML or has more elements than a person's workbook."""
-    count = 0
-
-    def start(_: str, __: dict[str, str]) -> None:
-        nonlocal count
-        count += 1
-        if count > _MAX_ELEMENTS:
-            _refuse_flood(part)
-
-    _run(_parser(start), data, part)
+    _run(_parser(None), data, part)
 
 
 def scan_sheet(data: bytes, *, part: str) -> SheetFacts:
@@ -77,7 +69,6 @@ class _SheetScan:
     def __init__(self, part: str) -> None:
         self.facts = SheetFacts()
         self._part = part
-        self._elements = 0
         self._row, self._column = -1, -1
         self._is_row_hidden = False
         self._hidden_columns: set[int] = set()
@@ -88,10 +79,9 @@ class _SheetScan:
         }  # fmt: skip
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        self._elements += 1
-        if self._elements > _MAX_ELEMENTS:
-            _refuse_flood(self._part)
-        handler = self._on.get(name if ":" not in name else name.rpartition(":")[2])
+        handler = self._on.get(name)
+        if handler is None and ":" in name:
+            handler = self._on.get(name.rpartition(":")[2])
         if handler is not None:
             handler(attributes)
 
@@ -180,6 +170,8 @@ def _refuse_doctype(*_: Any) -> None:
 
 
 def _run(parser: expat.XMLParserType, data: bytes, part: str) -> None:
+    if data.count(b"<") > 2 * _MAX_ELEMENTS:  # no more elements than opening brackets; most are closed by another
+        _refuse_flood(part)
     try:
         parser.Parse(data, True)
     except expat.ExpatError as error:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import os
 from pathlib import Path
 
@@ -21,10 +22,11 @@ from sqlalchemy import Engine, text
 from domain.access.audit_chain import Anchor
 from domain.errors import StorageError
 from resources.clock import utc_now
-from resources.json_logs import get_logger
 from resources.postgres.engine import transaction
 from resources.secret_files import secret_file_lock
 
+#: The standard library's: silent in a command, one JSON line in the processes that configure logs.
+_LOG = logging.getLogger(__name__)
 _HEAD = text("SELECT sequence, mac FROM audit_entries ORDER BY sequence DESC LIMIT 1")
 
 
@@ -61,7 +63,7 @@ class AuditAnchors:
                 handle.write(orjson.dumps(self._line(anchor, by, last["seal"])) + b"\n")
                 handle.flush()
                 os.fsync(handle.fileno())
-        get_logger(__name__).info("audit anchored", sequence=anchor.sequence, mac=anchor.mac.hex(), anchored_by=by)
+        _LOG.info("audit anchored: entry %d, mac %s, by %s", anchor.sequence, anchor.mac.hex(), by)
 
     def load(self) -> list[Anchor]:
         """All anchors, oldest first.

@@ -16,7 +16,8 @@ HELP = """Score every row of FILE from the rows before it: 0 is usual, 0.5 and a
 
 FILE is csv, csv.gz or parquet with the columns timestamp, value and, for many series in one call, series.
 The answer has timestamp, value, score, is_anomaly (and series) in the order of FILE. An episode raises one alarm, then
-stays quiet unless it gets worse. Rows without a value and the first 20 rows of a series score 0.
+stays quiet unless it gets worse. Scores compare between series, whatever the unit. Rows without a value and the first
+20 rows of a series score 0; over the next few hundred rows a young series has to surprise more to be heard.
 """
 EPILOG = "Example: etlmon score requests.csv -o scores.csv"
 

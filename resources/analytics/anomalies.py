@@ -49,13 +49,13 @@ def _judge_span(lake: Lake, low: datetime, high: datetime, *, mark: datetime, no
 
     def work(inner: Lake) -> None:
         known = inner.query(
-            "SELECT 1 FROM anomalies WHERE captured_at >= ? AND captured_at <= ? AND detector <> ? LIMIT 1",
+            "SELECT 1 FROM anomalies WHERE captured_at >= ? AND captured_at <= ? AND detector IS DISTINCT FROM ? LIMIT 1",
             [low, high, CAUSAL],
         )
         if known.height:
             with inner.staged("_judged", points.select("series_id", "captured_at")):
                 inner.execute(
-                    "DELETE FROM anomalies WHERE captured_at >= ? AND captured_at <= ? AND detector <> ?"
+                    "DELETE FROM anomalies WHERE captured_at >= ? AND captured_at <= ? AND detector IS DISTINCT FROM ?"
                     " AND (series_id, captured_at) IN (SELECT series_id, captured_at FROM _judged)",
                     [low, high, CAUSAL],
                 )
@@ -92,7 +92,7 @@ WITH off AS (
     SELECT a.series_id, (s.labels->>'service') AS service, s.metric_name, a.captured_at, a.score,
            a.metric_value > a.expected AS is_above, date_trunc('hour', a.captured_at) AS hour_at
     FROM anomalies AS a JOIN series AS s USING (series_id)
-    WHERE a.captured_at >= ? AND a.detector <> 'causal' AND (s.labels->>'service') IS NOT NULL AND s.step_s <= 300),
+    WHERE a.captured_at >= ? AND a.detector IS DISTINCT FROM 'causal' AND (s.labels->>'service') IS NOT NULL AND s.step_s <= 300),
 hits AS (
     SELECT service, time_bucket(INTERVAL 5 MINUTE, captured_at) AS slot, count(DISTINCT metric_name) AS metrics
     FROM off ANTI JOIN (SELECT series_id, is_above AS was_above, hour_at + INTERVAL 7 DAY AS echo_at FROM off) AS before

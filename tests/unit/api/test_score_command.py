@@ -71,6 +71,69 @@ def test_one_row_or_no_value_at_all_scores_zero(tmp_path, body):
     assert not answer["is_anomaly"].any()
 
 
+def test_rows_in_any_order_with_mixed_offsets_score_by_their_instants(tmp_path):
+    ordered = pl.read_csv(write_series(tmp_path / "ordered.csv"))
+    offsets = (
+        ordered.with_row_index("row")
+        .with_columns(at=pl.col("timestamp").str.to_datetime())
+        .with_columns(
+            pl.when(pl.col("row") % 2 == 0)
+            .then(pl.col("at").dt.strftime("%Y-%m-%d %H:%M:%S"))
+            .otherwise((pl.col("at") + pl.duration(hours=2)).dt.strftime("%Y-%m-%dT%H:%M:%S+02:00"))
+            .alias("timestamp")
+        )
+        .select("timestamp", "value")
+        .sample(fraction=1.0, shuffle=True, seed=1)
+    )
+    offsets.write_csv(tmp_path / "in.csv")
+    assert run(tmp_path / "in.csv", "-o", tmp_path / "out.csv").exit_code == 0
+    answer = pl.read_csv(tmp_path / "out.csv")
+    assert answer.select("timestamp", "value").equals(offsets), "as it was written, in the order it was written"
+    assert answer.filter("is_anomaly")["value"].to_list() == [500.0]
+
+
+def test_rows_of_one_instant_count_in_the_order_of_the_file(tmp_path):
+    rows = pl.read_csv(write_series(tmp_path / "plain.csv"))
+    rows.with_columns(timestamp=pl.lit("2026-01-01 00:00:00")).write_csv(tmp_path / "in.csv")
+    assert run(tmp_path / "in.csv", "-o", tmp_path / "out.csv").exit_code == 0
+    assert pl.read_csv(tmp_path / "out.csv")["is_anomaly"].arg_true().to_list()[0] == 300
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.csv.gz", "in.parquet"])
+@pytest.mark.parametrize("body", [b"", bytes(range(256)) * 8])
+def test_nothing_and_garbage_are_clear_errors_in_every_format(tmp_path, name, body):
+    (tmp_path / name).write_bytes(body)
+    with pytest.raises(InputDataError, match=name):
+        run(tmp_path / name, "-o", tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("timestamp,value\n", "no rows"),
+        ("timestamp;value\n2026-01-01;1\n", "separated by ';'"),
+        ("time,number\n2026-01-01,1\n", "expected timestamp, value"),
+        ("timestamp,value\nyesterday,1\n", "line 2"),
+    ],
+)
+def test_a_wrong_file_is_told_what_is_wrong(tmp_path, text, said):
+    (tmp_path / "in.csv").write_text(text)
+    with pytest.raises(InputDataError, match=said):
+        run(tmp_path / "in.csv")
+
+
+def test_scoring_the_beginning_of_a_file_gives_the_same_as_within_the_whole(tmp_path):
+    whole = write_series(tmp_path / "whole.csv", names=("a", "b"), rows=900, spike_at=700)
+    assert run(whole, "-o", tmp_path / "whole_out.csv").exit_code == 0
+    first = pl.read_csv(whole).filter(pl.int_range(pl.len()).over("series") < 650)
+    first.write_csv(tmp_path / "first.csv")
+    assert run(tmp_path / "first.csv", "-o", tmp_path / "first_out.csv").exit_code == 0
+    ours = pl.read_csv(tmp_path / "first_out.csv")
+    theirs = pl.read_csv(tmp_path / "whole_out.csv").filter(pl.int_range(pl.len()).over("series") < 650)
+    assert ours["score"].to_list() == pytest.approx(theirs["score"].to_list(), rel=1e-9, abs=1e-12)
+
+
 def test_a_file_that_cannot_be_read_is_an_error_of_our_tree_and_leaves_no_output(tmp_path):
     (tmp_path / "in.csv").write_text("timestamp,value\n2026-01-01,abc\n")
     with pytest.raises(InputDataError, match="line 2"):

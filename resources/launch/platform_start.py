@@ -74,6 +74,7 @@ def run_platform(settings: Settings, display: Display, *, is_demo: bool, is_leav
         admin = json.loads(_run_to_end("resources.launch.prepare", environment))
         display.done("database")
         start = _Start(settings, url, display, processes, environment, is_demo)
+        _print_admin(start, admin)
         try:
             _start_all(start)
             write_up_file(
@@ -86,7 +87,6 @@ def run_platform(settings: Settings, display: Display, *, is_demo: bool, is_leav
                     utc_now(),
                 ),
             )
-            _print_admin(start, admin)
             _derive_history(start)
             if not is_leaving_when_ready:
                 _watch(start)

@@ -26,6 +26,7 @@ from api.routes.loader_answers import (
 from api.wire import Limit, Offset
 from domain.errors import InputDataError
 from domain.vocabulary import SourceKind, VersionState
+from resources.loaders.listing import protect_summaries
 
 router = APIRouter(prefix="/api/v1/loaders", tags=["loaders"])
 
@@ -62,7 +63,7 @@ def list_loaders(
         limit=limit,
         offset=offset,
     )
-    shown = control.policies.show("loaders", page.items, caller.role)
+    shown = protect_summaries(page.items, control.policies.effects("loaders", caller.role))
     body = {"items": [_camel(one) for one in shown], "total": page.total}
     return Response(orjson.dumps(body, option=orjson.OPT_UTC_Z), media_type="application/json")
 

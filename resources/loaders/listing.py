@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, text
 
+from domain.access.field_protection import Effect, protect
 from domain.errors import InputDataError
 from domain.vocabulary import VersionState
 
@@ -14,6 +16,7 @@ _COLUMNS = (
     "code, title, owner, source, schedule, state, shown_version, active_version, draft_version, pending_versions,"
     " newest_version, versions, created_at, updated_at"
 )
+_NAMES = _COLUMNS.split(", ")
 SORTS = ("code", "title", "owner", "source", "state", "updated_at", "newest_version")
 _IN_STATE = {
     VersionState.ACTIVE: "active_version IS NOT NULL",
@@ -70,9 +73,16 @@ def list_loaders(
         f" LEFT JOIN page ON true ORDER BY {_order(sort)}"
     )
     values = {"search": search, "source": source, "owner": owner, "limit": limit, "offset": offset}
-    rows = [dict(row) for row in connection.execute(query, values).mappings()]
-    total = int(rows[0]["total"])
-    return LoaderPage([_without_total(row) for row in rows if row["code"] is not None], total)
+    rows = connection.execute(query, values).all()
+    items = [dict(zip(_NAMES, row[1:], strict=True)) for row in rows if row[1] is not None]
+    return LoaderPage(items, int(rows[0][0]))
+
+
+def protect_summaries(items: list[dict[str, Any]], effects: Mapping[str, Effect]) -> list[dict[str, Any]]:
+    """Summaries as a role may see them. Most policies are about connections, of which a summary has nothing: no walk then."""
+    about_them = {field: effect for field, effect in effects.items() if field.partition(".")[0] in {*_NAMES, "*"}}
+    shown: list[dict[str, Any]] = protect(items, about_them) if about_them else items
+    return shown
 
 
 def read_summary(connection: Connection, code: str) -> dict[str, Any] | None:
@@ -90,8 +100,3 @@ def _order(sort: str) -> str:
         )
     direction = "DESC" if sort.startswith("-") else "ASC"
     return f"code {direction}" if name == "code" else f"{name} {direction}, code"
-
-
-def _without_total(row: dict[str, Any]) -> dict[str, Any]:
-    row.pop("total")
-    return row

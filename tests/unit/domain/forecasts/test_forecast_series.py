@@ -190,3 +190,11 @@ def test_a_series_that_has_come_to_rest_does_not_spoil_the_batch() -> None:
     result = forecast_series(points, horizon=48)
     means = dict(result.forecasts.group_by("series_id").agg(pl.col("forecast").mean()).rows())
     assert means == {0: pytest.approx(5.0), 1: pytest.approx(0.0)}
+
+
+@pytest.mark.requirement("C4")
+def test_two_seasons_at_once_are_continued() -> None:
+    hours = np.arange(24 * 7 * 6 + 168)
+    both = daily(hours.size, height=10) + 8 * np.sin(2 * np.pi * hours / 168)
+    result = forecast_series(series((both + 0.5 * noise(hours.size))[:-168]), horizon=168)
+    assert np.abs(centre(result) - both[-168:]).mean() < 1.5

@@ -105,7 +105,7 @@ def _refuse_target(scope: Scope) -> InputDataError | None:
         return MalformedRequestError(
             "the URL is not valid UTF-8", suggestion="percent-encode the UTF-8 bytes of the text"
         )
-    if _CONTROL.search(path) or _CONTROL.search(asked):
+    if _CONTROL.search(path) or "\x00" in asked:
         return MalformedRequestError("the URL contains control characters", suggestion="remove them")
     low = raw_path.lower()
     is_ambiguous = b"%2f" in low or b"%5c" in low or "\\" in path or "//" in path

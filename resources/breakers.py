@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -140,7 +141,7 @@ class _Guarded:
         self._lock = threading.Lock()
         self._storing = threading.Lock()
         self._view = Breaker()
-        self._pending: list[_Call] = []
+        self._pending: deque[_Call] = deque(maxlen=owner.rules.window)
         self._seen_at = float("-inf")
         self._last_error = ""
 
@@ -168,7 +169,7 @@ class _Guarded:
             self._view = record_outcome(before, outcome, owner.rules, era=era, now=now)
             after = self._view
             if owner.has_store:  # also while it is away: it will be back
-                self._pending = [*self._pending, _Call(era, outcome, now, words)][-owner.rules.window :]
+                self._pending.append(_Call(era, outcome, now, words))
         if after.state is not before.state or era[0] is BreakerState.HALF_OPEN:
             if owner.usable_store is None:
                 self._tell(before, after)
@@ -224,7 +225,8 @@ class _Guarded:
             return None
         with self._lock:
             stored_now = set(map(id, pending))
-            self._pending = [call for call in self._pending if id(call) not in stored_now]
+            left = [call for call in self._pending if id(call) not in stored_now]
+            self._pending = deque(left, maxlen=owner.rules.window)
             self._view = change.after
             for call in self._pending:  # what ended while the store was asked
                 self._view = record_outcome(self._view, call.outcome, owner.rules, era=call.era, now=call.at)

@@ -14,6 +14,7 @@ from domain.errors import (
 from resources.http_failures import redact_url, translate_refusal
 from resources.outgoing_http import HttpReply
 from resources.prometheus_answer import RefusedQueryError
+from resources.secret_registry import mask_secrets
 
 _LIMIT_WORDS = ("exceeded maximum resolution", "too many samples", "exceeded the limit", "too many points")
 
@@ -33,7 +34,7 @@ def translate_prometheus_refusal(reply: HttpReply, url: str, *, promql: str) -> 
 
 def translate_prometheus_words(refusal: RefusedQueryError, where: str, *, promql: str) -> SourceError:
     """Prometheus' errorType and error text as one of our errors."""
-    said = f"{where} says {refusal.error_type}: {refusal.words}"
+    said = f"{where} says {mask_secrets(refusal.error_type)}: {mask_secrets(refusal.words)}"
     if any(word in refusal.words for word in _LIMIT_WORDS):
         return SourceLimitError(
             said, suggestion="aggregate the query, raise step_s, or capture a shorter range", promql=promql, url=where

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.errors import ConfigurationError
 from domain.loaders.definition import Connection
+from resources.secret_registry import register_connection
 
 
 def default_home() -> Path:
@@ -149,6 +150,8 @@ class Settings(BaseSettings):
             found["prometheus"] = Connection(url=self.prometheus_url)
         if self.elasticsearch_url:
             found["elasticsearch"] = Connection(url=self.elasticsearch_url)
+        for one in found.values():
+            register_connection(one)
         return found
 
     @staticmethod

@@ -27,6 +27,7 @@ from domain.loaders.schedule_words import count_captures_per_day
 from domain.ports import StatisticsSource
 from domain.vocabulary import SourceKind
 from resources.lake.connection import Lake
+from resources.secret_registry import mask_error
 
 CEILING_S = 30.0
 _AT_ONCE = 4
@@ -115,7 +116,7 @@ class ImpactPreview:
         except ConflictError:
             raise
         except EtlmonError as error:
-            return _with(found, windows, took_ms=_since(began), error=error)
+            return _with(found, windows, took_ms=_since(began), error=mask_error(error))
         known = _captured_series(lake, definition.code, since=windows.start - _LOOK_BACK)
         return _with(found, windows, took_ms=_since(began), **_figures(answer, captured, known, windows))
 

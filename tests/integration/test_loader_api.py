@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +229,14 @@ def test_odd_requests_get_a_problem_that_says_why(ann: As, method: str, path: st
     answer = ann(method, path, body)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
     assert answer.json()["suggestion"]
+
+
+@pytest.mark.requirement("A6")
+def test_fifty_clients_at_once_get_one_success_and_no_server_error(ann: As, bob: As, source: Path) -> None:
+    with ThreadPoolExecutor(50) as pool:
+        made = list(pool.map(lambda n: ann("POST", "", {"definition": definition(source, title=f"t{n}")}), range(50)))
+        assert Counter(one.status_code for one in made) == {201: 1, 409: 49}
+        content = ann.ok("POST", f"/{CODE}/versions/1/submit")["contentHash"]
+        path = f"/{CODE}/versions/1/approve"
+        approved = list(pool.map(lambda _: bob("POST", path, {"contentHash": content}), range(50)))
+    assert Counter(one.status_code for one in approved) == {200: 1, 409: 49}

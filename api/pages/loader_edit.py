@@ -9,7 +9,7 @@ from fastapi import Query, Request, Response
 
 from api.access import allow, control_plane, current_caller
 from api.pages.definition_form import MAIN, Editor, begin_edit, explain_refusal, merge_edit, resume_edit
-from api.pages.definition_text import write_definition
+from api.pages.definition_text import read_definition, write_definition
 from api.pages.error_pages import page_router
 from api.pages.flashes import Flash
 from api.pages.loaders import CRUMBS, Code, Version
@@ -30,7 +30,8 @@ def show_new_loader(request: Request, source: Annotated[str, Query(max_length=20
     """Choose a source, then write."""
     if source not in SKELETONS:
         return render(request, "new_loader.html", crumbs=[*CRUMBS, ("New loader", "")], sources=SKELETONS)
-    return _editor_page(request, begin_edit({}, SKELETONS[source].text), title="New loader", back="/loaders")
+    text = SKELETONS[source].text
+    return _editor_page(request, begin_edit(read_definition(text).document, text), title="New loader", back="/loaders")
 
 
 @router.post("/new-loader")

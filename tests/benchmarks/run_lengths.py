@@ -45,7 +45,8 @@ def run_charts(scores: Scores) -> tuple[Chart, ...]:
 def measure(chart: Chart) -> Floats:
     """Points up to and with the first alarm; all points where there is none."""
     is_out = np.abs(chart.statistic) > chart.limit
-    return np.where(is_out.any(axis=1), is_out.argmax(axis=1) + 1.0, is_out.shape[1])
+    lengths: Floats = np.where(is_out.any(axis=1), is_out.argmax(axis=1) + 1.0, is_out.shape[1])
+    return lengths
 
 
 def chart_through_baselines(noise: Floats) -> dict[str, Floats]:

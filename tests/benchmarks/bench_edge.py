@@ -47,6 +47,7 @@ def dressed(platform: Platform) -> FastAPI:
     def read_trivial() -> dict[str, str]:
         return {"status": "ok"}
 
+    app.router.routes.insert(0, app.router.routes.pop())  # the search through all routes is not the edge's
     return app
 
 

@@ -172,7 +172,7 @@ def test_every_refusal_is_a_problem_document_with_the_callers_correlation_id(ser
         (lambda: client.post("/api/v1/signals", json=good, headers=headers), 422, "INPUT_DATA_ERROR", "openapi"),
         (lambda: client.post(url, json=good, headers={**headers, "Idempotency-Key": "a b"}), 422, "INPUT_DATA_ERROR", "openapi"),
         (lambda: client.get("/api/v1/nothing", headers=headers), 404, "NOT_FOUND", "openapi"),
-        (lambda: client.put(url, headers=headers), 405, "INPUT_DATA_ERROR", "openapi"),
+        (lambda: client.put(url, headers=headers), 405, "METHOD_NOT_ALLOWED", "openapi"),
     ]  # fmt: skip
     for send, status, kind, hint in cases:
         answer = send()

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from domain.errors import (
     ConfigurationError,
@@ -189,6 +190,15 @@ def problem_of_defect(error: Exception) -> JSONResponse:
     return problem(500, EtlmonError(reason, suggestion="report it with the correlationId"))
 
 
+def allowed_methods(app: FastAPI, path: str) -> set[str]:
+    """Every method of a path in the OpenAPI document; the framework names those of the first route that fits."""
+    found: set[str] = set()
+    for template, methods in app.openapi()["paths"].items():
+        if compile_path(template)[0].match(path):
+            found |= {method.upper() for method in methods}
+    return found
+
+
 def install_problem_handlers(app: FastAPI) -> None:
     """Every failure of a route leaves as a problem document; defects are answered by `api.edge`."""
 
@@ -210,4 +220,7 @@ def install_problem_handlers(app: FastAPI) -> None:
                 await run_in_threadpool(request.app.state.rate_gate.admit, request, None)
             except RateLimitedError as limited:
                 return problem_of(limited)
-        return problem_of_http(error, request.method, request.url.path)
+        answer = problem_of_http(error, request.method, request.url.path)
+        if error.status_code == 405 and (allowed := allowed_methods(app, request.url.path)):
+            answer.headers["Allow"] = ", ".join(sorted(allowed))
+        return answer

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.access import allow, control_plane, current_caller
 from domain.access.permissions import Role
 from domain.access.rate_limits import LimitScope
-from domain.errors import InputDataError
+from domain.errors import NotFoundError
 from resources.access.rate_limits import RateLimitRow
 
 router = APIRouter(prefix="/api/v1/rate-limits", tags=["rate limits"])
@@ -99,7 +99,7 @@ def require_known(request: Request, change: RateLimitChange) -> None:
         paths: dict[str, Any] = request.app.openapi()["paths"]
         known = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
     if change.name not in known:
-        raise InputDataError(
+        raise NotFoundError(
             f"there is no {change.scope.value} {change.name!r}",
             suggestion="roles are ADMIN, OPERATOR, VIEWER; routes are written `METHOD /path` as in /api/openapi.json",
         )

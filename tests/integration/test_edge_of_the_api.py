@@ -32,6 +32,7 @@ def test_every_answer_tells_browsers_what_they_must_not_do(platform: Platform) -
             assert headers["cache-control"] == "no-store"
             assert "strict-transport-security" not in headers, "only with TLS"
             assert "server" not in headers
+        assert api.client.patch("/api/v1/rate-limits").headers["allow"] == "DELETE, GET, PUT"
         assert "access-control-allow-origin" not in api.client.get("/healthz", headers={"Origin": ORIGIN}).headers
 
 

@@ -275,6 +275,8 @@ def leads_away(head: str) -> bool:
 def send(api: ApiServer, data: bytes) -> Seen:
     head, _, body = api.send_raw(data).partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
+    length = next((int(line.split(":")[1]) for line in lines if line.lower().startswith("content-length:")), len(body))
+    body = body[:length]  # what came after it may have been answered too
     status = int(lines[0].split()[1]) if lines[0].startswith("HTTP/1.1 ") else 0
     error = ""
     if "application/problem+json" in head.decode("latin-1"):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 _MARK = "__access__"
+#: They ask for the process alone: no thread that waits for a database may keep them waiting.
+_PROBES = frozenset({"/healthz", "/livez"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,9 @@ async def guard(request: Request) -> None:
     access = access_of(request.scope["endpoint"])
     authenticate: Authenticator = request.app.state.authenticate
     is_public = access is not None and not access.resource
+    if is_public and request.url.path in _PROBES:
+        request.state.caller = None
+        return
     caller = await run_in_threadpool(_identify, request, authenticate, is_public=is_public)
     request.state.caller = caller
     if caller is not None:

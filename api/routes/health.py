@@ -41,8 +41,8 @@ class ReadinessAnswer(BaseModel):
 @router.get("/healthz")
 @router.get("/livez")
 @public
-def read_liveness() -> Liveness:
-    """The process runs and answers; nothing else is looked at."""
+async def read_liveness() -> Liveness:
+    """The process runs and answers; nothing else is looked at, and no thread is waited for."""
     return Liveness(status="ok")
 
 

@@ -68,6 +68,8 @@ CREATE UNIQUE INDEX alerts_one_firing ON alerts (fingerprint) WHERE status = 'FI
 CREATE INDEX alerts_by_incident ON alerts (incident_id);
 CREATE INDEX alerts_by_fingerprint ON alerts (fingerprint, last_seen_at);
 CREATE INDEX alerts_by_rule ON alerts (rule_id, fired_at);
+CREATE INDEX alerts_held_back ON alerts (alert_id) WHERE status = 'FIRING' AND incident_id IS NULL;
+CREATE INDEX alerts_suppressed ON alerts (alert_id) WHERE status = 'FIRING' AND suppressed_by IS NOT NULL;
 
 -- what was decided about an alert and why: `etlmon why`
 CREATE TABLE alert_decisions (
@@ -120,6 +122,15 @@ CREATE TABLE noisy_metrics (                               -- the allow-list: wh
     created_by      text NOT NULL,
     created_at      timestamptz NOT NULL,
     PRIMARY KEY (rule_id, matchers)
+);
+
+-- who calls whom and what belongs to whom, as the labels of captured series say: correlation reads it in its transaction
+CREATE TABLE service_edges (
+    caller          text NOT NULL,                         -- "service:gateway"
+    callee          text NOT NULL,
+    kind            text NOT NULL,                         -- calls, member-of (pod, instance), runs-on (node)
+    seen_at         timestamptz NOT NULL,
+    PRIMARY KEY (caller, callee, kind)
 );
 
 -- incidents --------------------------------------------------------------------------------------------------------------

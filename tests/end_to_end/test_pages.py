@@ -18,7 +18,7 @@ from tests.fakes.page_data import CANARY, caller, make_active, make_people, orde
 from tests.fakes.platform import Platform
 
 pytestmark = [pytest.mark.needs("chromium")]
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="module")

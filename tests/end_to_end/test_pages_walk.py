@@ -18,7 +18,7 @@ from tests.fakes.page_data import caller, make_active, make_people, orders
 from tests.fakes.platform import Platform
 
 pytestmark = [pytest.mark.needs("chromium")]
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>"
 PATHS = (
     "/", "/loaders", "/loaders?q=nothing", "/loaders/ORDERS-DB", "/loaders/ORDERS-DB/versions/2", "/loaders/ORDERS-DB/versions/3",
@@ -44,7 +44,7 @@ NAMELESS = """() => {
   const twice = ids.filter((one, at) => ids.indexOf(one) !== at);
   if (twice.length) faults.push('id twice: ' + twice);
   for (const one of document.querySelectorAll('[aria-describedby], [aria-labelledby]'))
-    for (const id of ((one.getAttribute('aria-describedby') ?? '') + ' ' + (one.getAttribute('aria-labelledby') ?? '')).trim().split(/\\s+/))
+    for (const id of [one.getAttribute('aria-describedby'), one.getAttribute('aria-labelledby')].join(' ').trim().split(/\\s+/))
       if (!document.getElementById(id)) faults.push('refers to nothing: ' + id);
   for (const one of document.querySelectorAll('table')) if (!one.querySelector('th[scope]')) faults.push('table without heads');
   if (document.documentElement.lang !== 'en') faults.push('no language');

@@ -57,9 +57,10 @@ def open_reader(browser: Browser, url: str, **options: Any) -> Reader:
     """A window with no cookies. Options as of `new_context` (color_scheme, viewport, java_script_enabled)."""
     context = browser.new_context(**options)
     context.add_init_script(
-        "window.violations = []; document.addEventListener('securitypolicyviolation',"
+        "document.addEventListener('securitypolicyviolation',"
         " (event) => console.error('CSP ' + event.violatedDirective + ' ' + event.blockedURI));"
     )
+    context.set_default_timeout(90_000)  # a journey is judged by what happens, not by how busy the machine is
     reader = Reader(context.new_page(), url)
     reader.page.on(
         "console", lambda one: one.type in {"error", "warning"} and reader.faults.append(f"console: {one.text}")

@@ -204,6 +204,8 @@ CREATE TABLE escalations (
     round           integer NOT NULL DEFAULT 0,
     due_at          timestamptz,                           -- null: stopped
     stopped_reason  text,
+    severity        text NOT NULL,                         -- that the present timer and messages were planned for
+    episode         integer NOT NULL DEFAULT 1,            -- counted on by reopening: its messages have keys of their own
     updated_at      timestamptz NOT NULL
 );
 CREATE INDEX escalations_due ON escalations (due_at) WHERE due_at IS NOT NULL;
@@ -222,6 +224,7 @@ CREATE TABLE outbox (
     attempts        integer NOT NULL DEFAULT 0,
     due_at          timestamptz,
     locked_until    timestamptz,                           -- a sender holds it; after that instant another may try
+    is_possibly_sent boolean NOT NULL DEFAULT false,       -- an attempt began whose outcome is not known
     provider_id     text,
     last_error      text,
     fallback_of     bigint REFERENCES outbox (message_id),
@@ -232,6 +235,13 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_due ON outbox (due_at) WHERE state = 'PENDING';
 CREATE INDEX outbox_by_incident ON outbox (incident_id, message_id);
 CREATE INDEX outbox_dead ON outbox (message_id) WHERE state = 'DEAD';
+
+CREATE INDEX outbox_recent ON outbox (channel, recipient, sent_at) WHERE sent_at IS NOT NULL;
+CREATE TABLE channel_rates (                               -- token buckets: what each channel may still send this minute
+    channel         text PRIMARY KEY,
+    tokens          double precision NOT NULL,
+    updated_at      timestamptz NOT NULL
+);
 
 CREATE TABLE on_call_overrides (
     override_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -84,6 +84,7 @@ class Settings(BaseSettings):
     retention_rollup_days: int = Field(default=730, ge=1, description="days hourly rollups are kept")
     retention_log_days: int = Field(default=30, ge=1, description="days captured log lines are kept")
     retention_ledger_days: int = Field(default=120, ge=1, description="days of capture attempts and quarantine kept")
+    retention_login_days: int = Field(default=400, ge=1, description="days of login attempts and ended sessions kept")
     retention_run_days: int = Field(default=7, ge=1, description="days of Dagster runs and their events kept")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR"

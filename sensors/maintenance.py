@@ -56,6 +56,15 @@ def purge_old_runs(context: OpExecutionContext, platform: PlatformResource) -> N
     context.add_output_metadata({"runs_deleted": len(finished)})
 
 
+@op(description="Delete login attempts and ended sessions older than ETLMON_RETENTION_LOGIN_DAYS.")
+def purge_logins(context: OpExecutionContext, platform: PlatformResource) -> None:
+    """Retention of the login tables; the audit of changes is never purged."""
+    settings = platform.settings()
+    with open_database(settings) as url, open_control_plane(settings, url) as control:
+        deleted = control.login_audit.purge(until=utc_now() - timedelta(days=settings.retention_login_days))
+    context.add_output_metadata({"rows_deleted": deleted})
+
+
 @op(description="Write down outside of the database what the newest audit entry is, so that a cut-off end is noticed.")
 def anchor_audit_head(context: OpExecutionContext, platform: PlatformResource) -> None:
     """Anchor of the audit."""
@@ -88,12 +97,13 @@ def compaction() -> None:
 @job(
     executor_def=in_process_executor,
     tags={"etlmon/job": "retention"},
-    description="Every night: retention of the lake and purge of old Dagster runs.",
+    description="Every night: retention of the lake, of logins and of old Dagster runs.",
 )
 def retention() -> None:
     """Retention and purge."""
     apply_retention_policy()
     purge_old_runs()
+    purge_logins()
 
 
 MAINTENANCE_JOBS: list[JobDefinition] = [compaction, retention, audit_anchor]

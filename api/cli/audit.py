@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from resources.access.audit_trail import AuditFilter
     from resources.control_plane import ControlPlane
 
-app = typer.Typer(add_completion=False, help="Who changed what, and whether anybody tampered with the record.")
+app = typer.Typer(
+    add_completion=False,
+    help="Who changed what, and whether anybody tampered with the record.\n\nExample: etlmon audit verify",
+)
 
 Home = Annotated[Path | None, typer.Option(help="home of the platform")]
 User = Annotated[str | None, typer.Option("--user", help="act as this user; asks for the password")]

@@ -11,7 +11,10 @@ import typer
 
 from api.cli.acting import open_control, permitted
 
-app = typer.Typer(add_completion=False, help="Keys: list them, rotate them online, remove those no value uses.")
+app = typer.Typer(
+    add_completion=False,
+    help="Keys: list them, rotate them online, remove those no value uses.\n\nExample: etlmon keys rotate",
+)
 
 Home = Annotated[Path | None, typer.Option(help="home of the platform")]
 User = Annotated[str | None, typer.Option("--user", help="act as this user; asks for the password")]

@@ -27,7 +27,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("api.cli.report", "Write the weekly, monthly or SLA report as HTML and PDF."),
     "simulate": ("api.cli.simulate", "Faults of the synthetic estate: list them, start one, stop it."),
     "user": ("api.cli.user", "Users, roles, sessions and API tokens: list, add, change, disable, unlock."),
-    "loader": ("api.cli.loader", "Loader versions: list, diff, edit, submit, approve, roll back, Excel import and export."),
+    "loader": (
+        "api.cli.loader",
+        "Loader versions: list, diff, edit, submit, approve, roll back, Excel import and export.",
+    ),
     "audit": ("api.cli.audit", "Who changed what: list, show, export, verify that nobody tampered with it."),
     "keys": ("api.cli.keys", "Encryption and signing keys: list, rotate while everything runs, prune."),
     "backup": ("api.cli.backup", "Write a consistent copy of records and lake."),

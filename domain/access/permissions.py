@@ -57,7 +57,9 @@ def is_allowed(role: Role, resource: str, action: str) -> bool:
 
 
 #: What no machine's token may, whatever its role: decisions of a person, and ways to more than its own scopes.
-PERSONS_ONLY = frozenset({"session:own", "loaders:approve", "users:edit", "api-tokens:edit"})
+PERSONS_ONLY = frozenset(
+    {"session:own", "loaders:approve", "users:edit", "api-tokens:edit", "field-policies:edit", "keys:rotate"}
+)
 
 
 def list_scopes(role: Role) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +22,9 @@ from resources.secret_registry import mask_secrets
 
 _LOCK = 4_918_233_002
 _BATCH = 1000
+#: What JSON text may carry and PostgreSQL's json type cannot.
+_HALF_SURROGATE = re.compile("[\ud800-\udfff]")
+_ODD = ("\\u0000", "\\ud8", "\\ud9", "\\uda", "\\udb", "NaN", "Infinity")
 _TYPES = {
     "sequence": "bigint", "at": "timestamptz", "actor": "text", "action": "text", "resource": "text", "resource_id": "text",
     "before": "json", "after": "json", "correlation_id": "text", "previous_mac": "bytea", "mac": "bytea",
@@ -101,7 +105,13 @@ class AuditLog:
 
 
 def _render(resource: str, document: Any) -> str | None:
-    return None if document is None else render_document(_clean(mask_secrets_of(resource, document)))
+    """Most documents are clean as a whole; only the others are gone through value by value."""
+    if document is None:
+        return None
+    masked = mask_secrets_of(resource, document)
+    whole = render_document(masked) or ""
+    is_plain = not any(odd in whole for odd in _ODD) and (whole.isascii() or not _HALF_SURROGATE.search(whole))
+    return whole if is_plain and mask_secrets(whole) == whole else render_document(_clean(masked))
 
 
 def _clean(value: Any) -> Any:

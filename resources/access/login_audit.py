@@ -99,3 +99,12 @@ class LoginAudit:
             found = [dict(row) for row in rows]
             total = connection.execute(text(f"SELECT count(*) FROM login_audit WHERE {where}"), values).scalar_one()
         return found, int(total)
+
+    def purge(self, *, until: datetime) -> int:
+        """Delete attempts before that instant and sessions that ended before it; how many rows."""
+        with transaction(self._engine) as connection:
+            attempts = connection.execute(text("DELETE FROM login_audit WHERE at < :until"), {"until": until}).rowcount
+            sessions = connection.execute(
+                text("DELETE FROM sessions WHERE expires_at < :until OR revoked_at < :until"), {"until": until}
+            ).rowcount
+        return attempts + sessions

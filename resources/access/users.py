@@ -20,6 +20,8 @@ from resources.clock import utc_now
 from resources.postgres.engine import transaction
 
 USERNAME = r"^[a-z][a-z0-9._@-]{1,63}$"
+#: What the platform signs its own acts with: nobody may look like it in audit, timeline and approvals.
+RESERVED = frozenset({"rule-file", "release", "push-token", "detection", "system", "etlmon"})
 _COLUMNS = (
     "username, role, is_active, has_to_change_password, failed_attempts, locked_until, created_by, created_at, last_login_at,"
     " revision, (password_hash IS NOT NULL) AS has_password, oidc_subject"
@@ -247,9 +249,11 @@ def check_username(given: str) -> str:
     """The name as stored.
 
     Raises:
-        InputDataError: not 2-64 of a-z, 0-9, `._@-`, beginning with a letter.
+        InputDataError: not 2-64 of a-z, 0-9, `._@-`, beginning with a letter, or a name that the platform signs with.
     """
     name = given.lower()
+    if name in RESERVED:
+        raise InputDataError(f"{name} is a name of the platform itself", suggestion="choose another name")
     if not re.fullmatch(USERNAME, name):
         raise InputDataError(
             f"{given[:80]!r} is no user name", suggestion="2 to 64 of a-z, 0-9 and ._@-, beginning with a letter"

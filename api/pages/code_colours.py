@@ -24,7 +24,8 @@ _NAMES = {
     "promql": r"\b[a-zA-Z_]\w*(?=\s*(?:=~|!~|!=|=)\s*\")",
 }
 _COMMENTS = {"sql": r"--[^\n]*", "promql": r"#[^\n]*", "yaml": r"(?m:(?:^|(?<=\s))#[^\n]*)"}
-_TEXT = r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.|'')*'"
+#: The closing quote may be missing: a search that fails would begin anew at every quote.
+_TEXT = r"\"(?:[^\"\\\n]|\\.)*\"?|'(?:[^'\\\n]|\\.|'')*'?"
 _NUMBER = r"(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?:ms|[smhdwy])?\b"
 _LONGEST = 60_000
 

@@ -11,6 +11,7 @@ import yaml
 from domain.errors import InputDataError
 from domain.loaders.definition import LoaderDefinition
 
+_LONGEST, _DEEPEST = 300_000, 64
 _ALWAYS = ("code", "title", "owner", "source", "connection", "schedule", "step_s")
 
 
@@ -85,8 +86,7 @@ def read_definition(text: str) -> DefinitionText:
         InputDataError: no YAML, no mapping, an alias, a key twice; the reason has the line.
     """
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise InputDataError("`*alias` is not supported", suggestion="write the value itself")
+        _refuse_strange_structure(text)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -105,6 +105,21 @@ def read_definition(text: str) -> DefinitionText:
         raise InputDataError("a mapping of fields is expected", suggestion="begin with `code: …`")
     _refuse_doubled_keys(root)
     return DefinitionText(document, root)
+
+
+def _refuse_strange_structure(text: str) -> None:
+    """Before anything is built: aliases, and nesting that costs a parser more than any definition is worth."""
+    if len(text) > _LONGEST:
+        raise InputDataError(
+            f"the definition has more than {_LONGEST:,} characters", suggestion="make two loaders of it"
+        )
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise InputDataError("`*alias` is not supported", suggestion="write the value itself")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise InputDataError(f"it is nested deeper than {_DEEPEST} levels", suggestion="write it flatter")
 
 
 def _refuse_doubled_keys(root: yaml.Node) -> None:

@@ -45,7 +45,10 @@ def test_every_skeleton_is_a_definition(source: str) -> None:
         ("- a", "a mapping of fields"),
         ("", "a mapping of fields"),
         ("a: \x00", "not YAML"),
-        ("a: " + "[" * 5_000, "YAML|read"),
+        ("a: " + "[" * 250_000, "nested deeper"),
+        ("- " * 100_000, "nested deeper"),
+        ("a: " + "{b: " * 50_000, "nested deeper"),
+        ("a" * 300_001, "more than 300,000 characters"),
         ("a: 2026-02-31", "a value cannot be read"),
     ],
 )

@@ -74,7 +74,9 @@ def test_pages_escape_what_they_show() -> None:
 
 
 @pytest.mark.parametrize("language", ["sql", "promql", "json", "yaml", "unknown"])
-@pytest.mark.parametrize("code", [HOSTILE, f'"{HOSTILE}', f"-- {HOSTILE}", f"a: {HOSTILE}", "<" * 70_000])
+@pytest.mark.parametrize(
+    "code", [HOSTILE, f'"{HOSTILE}', f"-- {HOSTILE}", f"a: {HOSTILE}", "<" * 70_000, '"\\' * 29_000, "'\\" * 29_000]
+)
 def test_coloured_code_is_escaped_and_says_the_same(code: str, language: str) -> None:
     html = str(colour_code(code, language))
     assert "<script>" not in html

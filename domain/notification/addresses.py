@@ -8,7 +8,7 @@ from domain.notification.message import DeliveryRefusedError
 
 _PHONE = re.compile(r"^\+[1-9][0-9]{6,14}$")
 _MAILBOX = re.compile(r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])$")
-_SLACK = re.compile(r"^(?:[CGDU][A-Z0-9]{2,20}|#?[a-z0-9][a-z0-9._-]{0,79})$")
+_SLACK = re.compile(r"^(?:[CGDUW][A-Z0-9]{2,20}|[#@]?[a-z0-9][a-z0-9._-]{0,79})$")
 _SHOWN_NUMBER = re.compile(r"\+?[0-9][0-9 ().-]{5,18}[0-9]")
 _SHOWN_MAILBOX = re.compile(r"[\w.+%'-]+@[\w-]+\.[\w.-]+")
 

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from api.access import guard
 from api.authentication import Authentication
 from api.client_address import parse_proxies
+from api.contract import install_contract
 from api.edge import EdgeMiddleware
 from api.edge_metrics import RequestMetrics
 from api.edge_rate import RateGate
@@ -107,6 +108,7 @@ def create_app(settings: Settings, url: DatabaseUrl) -> FastAPI:
     app.include_router(breakers.router)
     app.include_router(metrics.router)
     install_pages(app)
+    install_contract(app)
     return app
 
 

@@ -15,6 +15,8 @@ from domain.errors import ConfigurationError
 from domain.loaders.definition import Connection
 from resources.secret_registry import register_connection
 
+_URL = r"^https?://[^\s?#@]+$"
+
 
 def default_home() -> Path:
     """Where state lives when nobody says otherwise: `.etlmon` in the working folder."""
@@ -125,6 +127,56 @@ class Settings(BaseSettings):
     )
     oidc_auto_create: bool = Field(
         default=False, description="whether somebody unknown to us becomes a user at his first login by the provider"
+    )
+
+    twilio_account_sid: str | None = Field(default=None, description="Twilio account for calls and SMS; unset: neither")
+    twilio_auth_token: SecretStr | None = Field(
+        default=None, description="its auth token; its webhooks are signed with it"
+    )
+    twilio_auth_token_old: SecretStr | None = Field(
+        default=None, description="the former one during a rotation: its webhooks are still accepted"
+    )
+    twilio_from: str | None = Field(
+        default=None, pattern=r"^\+[1-9][0-9]{6,14}$", description="our number there (+14155550100)"
+    )
+    twilio_url: str = Field(default="https://api.twilio.com", pattern=_URL, description="address of its API")
+    sms_provider: Literal["twilio", "sns"] = Field(
+        default="twilio", description="who sends SMS first where both are set up; the other takes what it does not take"
+    )
+    sns_region: str | None = Field(
+        default=None, pattern=r"^[a-z0-9-]+$", description="AWS region of SNS for SMS; unset: none"
+    )
+    sns_access_key_id: str | None = Field(default=None, description="AWS access key that may sns:Publish")
+    sns_secret_access_key: SecretStr | None = Field(default=None, description="its secret")
+    sns_url: str | None = Field(default=None, pattern=_URL, description="address of SNS; unset: that of the region")
+    slack_bot_token: SecretStr | None = Field(default=None, description="Slack bot token (xoxb-…, scope chat:write)")
+    slack_signing_secret: SecretStr | None = Field(
+        default=None, description="signs Slack's requests when a button is pressed"
+    )
+    slack_webhook_url: SecretStr | None = Field(
+        default=None, description="Slack incoming webhook: instead of a bot, and where the bot is not let in"
+    )
+    slack_url: str = Field(default="https://slack.com/api", pattern=_URL, description="address of Slack's Web API")
+    smtp_url: SecretStr | None = Field(
+        default=None, description="mail server: smtp://user:password@host:587 or smtps://…:465; unset: no mail"
+    )
+    smtp_from: str = Field(default="etlmon@localhost", description="sender of mails")
+    pagerduty_routing_key: SecretStr | None = Field(
+        default=None, description="PagerDuty Events v2 key of recipients without their own; unset: no PagerDuty"
+    )
+    pagerduty_url: str = Field(
+        default="https://events.pagerduty.com", pattern=_URL, description="address of PagerDuty's events API"
+    )
+    opsgenie_key: SecretStr | None = Field(
+        default=None, description="Opsgenie API key of recipients without their own; unset: no Opsgenie"
+    )
+    opsgenie_url: str = Field(default="https://api.opsgenie.com", pattern=_URL, description="address of Opsgenie's API")
+    webhook_url: SecretStr | None = Field(
+        default=None, description="where webhooks go for recipients without an address of their own"
+    )
+    webhook_secret: SecretStr | None = Field(default=None, description="signs outgoing webhooks; unset: none are sent")
+    ack_link_hours: int = Field(
+        default=24, ge=1, le=720, description="how long the acknowledgement link in a message works"
     )
 
     @property

@@ -122,12 +122,19 @@ def words_of_facts(facts: Mapping[str, Any], *, kind: MessageKind, severity: Sev
         detected=say_instant(facts["detected_at"]) if facts.get("detected_at") else "",
         state=clean(facts.get("state"), limit=24),
         acknowledged_by=clean(facts.get("acknowledged_by"), limit=80),
-        note=clean(facts.get("note"), limit=500),
+        note=_note(facts),
         dashboard_url=_link(facts.get("dashboard_url")),
         incident_url=_link(facts.get("incident_url")),
         ack_url=_link(facts.get("ack_url")),
         lines=tuple(clean(line) for line in (lines if isinstance(lines, list | tuple) else ()))[:50],
     )
+
+
+def _note(facts: Mapping[str, Any]) -> str:
+    """Why it is sent, where that is not plain from its kind."""
+    if facts.get("measure") and facts.get("due_at"):
+        return f"target to {clean(facts['measure'], limit=40)} is missed at {say_instant(facts['due_at'])}"
+    return clean(facts.get("note") or facts.get("reason"), limit=500)
 
 
 def _link(value: object) -> str:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import polars as pl
 
+from domain.detection.absence import judge_absence
+from domain.detection.capacity_near import judge_capacity
 from domain.detection.firing import Bools, Ints
+from domain.detection.judged import Judged
 from domain.detection.rule import (
     Absence,
     Anomalous,
     BaselineMultiple,
     Burst,
+    CapacityNear,
     ForecastResidual,
     OutOfControl,
     Rate,
@@ -32,18 +35,6 @@ _COMPARE: dict[str, Callable[[Floats, float], Bools]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """Samples with a judgement: arrays [sample] sorted by series position, then time. `limit` is what `value` was held against."""
-
-    position: Ints
-    at_us: Ints
-    value: Floats
-    is_bad: Bools
-    is_good: Bools
-    limit: Floats
 
 
 def judge(rule: Rule, window: SignalsWindow, selection: Selection) -> Judged:
@@ -146,21 +137,6 @@ def _burst(found: Judged, when: Burst, window: SignalsWindow) -> Judged:
     return Judged(found.position, found.at_us, total, is_bad, ~is_bad, limit)
 
 
-def _absence(selection: Selection, when: Absence, window: SignalsWindow) -> Judged:
-    """One judgement per series, at the instant its loader has captured up to; the value is the seconds of silence."""
-    seen = (
-        window.series[selection.series].join(window.evidence.last_seen(), on="series_id", how="inner").sort("position")
-    )
-    position = seen["position"].to_numpy()
-    last_us = seen["last_at"].dt.timestamp("us").to_numpy()
-    at_us = window.complete_until_us[position]
-    silent_s = np.maximum(at_us - last_us, 0) / 1e6
-    is_known = silent_s <= when.seen_within_s
-    is_bad = (silent_s >= when.absent_s) & is_known
-    limit = np.full(silent_s.shape, when.absent_s)
-    return Judged(position, at_us, silent_s, is_bad, ~is_bad & is_known, limit)
-
-
 def _count_last(found: Judged, hits: pl.DataFrame, of: int) -> tuple[Ints, Floats]:
     """How many of the last `of` samples of a series are hits, and the score of the newest hit."""
     frame = _frame(found).join(hits, on=["position", "at_us"], how="left", maintain_order="left")
@@ -183,8 +159,10 @@ def _anomalous(found: Judged, when: Anomalous, window: SignalsWindow) -> Judged:
     if when.side != "both":
         rows = rows.filter(pl.col("is_above") == (when.side == "above"))
     hits, _ = _count_last(found, _hits(window, rows), when.of)
-    is_bad = hits >= when.points
-    return Judged(found.position, found.at_us, found.value, is_bad, hits == 0, _expected(found, window))
+    is_known = found.at_us <= window.evidence.reach_us("anomaly")
+    is_bad = (hits >= when.points) & is_known
+    limit = _expected(found, window) if is_bad.any() else np.full(found.value.shape, np.nan)
+    return Judged(found.position, found.at_us, found.value, is_bad, (hits == 0) & is_known, limit)
 
 
 def _out_of_control(found: Judged, when: OutOfControl, window: SignalsWindow) -> Judged:
@@ -192,8 +170,10 @@ def _out_of_control(found: Judged, when: OutOfControl, window: SignalsWindow) ->
     if when.chart != "any":
         rows = rows.filter(pl.col("chart") == when.chart)
     hits, _ = _count_last(found, _hits(window, rows.with_columns(score=pl.lit(1.0))), when.points)
-    is_bad = hits >= when.points
-    return Judged(found.position, found.at_us, found.value, is_bad, hits == 0, np.full(found.value.shape, np.nan))
+    is_known = found.at_us <= window.evidence.reach_us("control_chart")
+    nothing = np.full(found.value.shape, np.nan)
+    is_bad = (hits >= when.points) & is_known
+    return Judged(found.position, found.at_us, found.value, is_bad, (hits == 0) & is_known, nothing)
 
 
 def _forecast_residual(found: Judged, when: ForecastResidual, window: SignalsWindow) -> Judged:
@@ -251,7 +231,8 @@ _JUDGES: dict[type, Judge] = {
     Ratio: _sharing,
     BaselineMultiple: _sampled(_baseline_multiple),
     Burst: _sampled(_burst),
-    Absence: lambda rule, window, selection: _absence(selection, cast("Absence", rule.when), window),
+    Absence: judge_absence,
+    CapacityNear: judge_capacity,
     Anomalous: _sampled(_anomalous),
     OutOfControl: _sampled(_out_of_control),
     ForecastResidual: _sampled(_forecast_residual),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
+import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from domain.detection.alert_event import Category
@@ -19,6 +20,17 @@ Operator = Literal[">", ">=", "<", "<="]
 
 #: Catastrophic backtracking needs a quantified group that is quantified again; labels never need one.
 _NESTED_QUANTIFIER = re.compile(r"\([^()]*[*+{][^()]*\)\s*[*+{]")
+
+
+def check_regex(pattern: str, name: str) -> None:
+    """Raise ValueError where a pattern could take for ever, or is none in the syntax of RE2 (no look-around, no back references)."""
+    if _NESTED_QUANTIFIER.search(pattern):
+        raise ValueError(f"{name}: {pattern!r} repeats a repetition, which can take for ever; write it without")
+    try:
+        pl.Series([""]).str.contains(pattern)
+    except pl.exceptions.ComputeError as error:
+        reason = " ".join(str(error).split())[-120:]
+        raise ValueError(f"{name}: {pattern!r} is no regular expression: {reason}") from None
 
 
 class Selector(Frozen):
@@ -41,12 +53,7 @@ class Selector(Frozen):
         for name, value in labels.items():
             if value[:2] not in ("=~", "!~"):
                 continue
-            if _NESTED_QUANTIFIER.search(value):
-                raise ValueError(f"{name}: {value!r} repeats a repetition, which can take for ever; write it without")
-            try:
-                re.compile(value[2:])
-            except re.error as error:
-                raise ValueError(f"{name}: {value!r} is no regular expression: {error}") from None
+            check_regex(value[2:], name)
         return labels
 
 
@@ -149,9 +156,26 @@ class LogPattern(Frozen):
     template: str = Field(default="", description="regular expression on the template's text; empty: any")
     min_score: float = Field(default=0.0, ge=0)
 
+    @field_validator("template")
+    @classmethod
+    def _template_is_sound(cls, template: str) -> str:
+        check_regex(template, "template")
+        return template
+
+
+class CapacityNear(Frozen):
+    """A gauge reaches its limit within `within_days` with at least this probability, says the newest capacity forecast."""
+
+    kind: Literal["capacity"]
+    within_days: float = Field(gt=0)
+    min_probability: float = Field(default=0.5, ge=0, le=1)
+
 
 class Composite(Frozen):
-    """Other rules hold for the same values of `join` labels: all of them, any of them, or the first without the others."""
+    """Other rules hold for the same values of `join` labels: all of them, any of them, or the first without the others.
+
+    It is over as soon as this holds no longer: its parts have their own recovery.
+    """
 
     kind: Literal["composite"]
     op: Literal["all", "any", "first_without_others"]
@@ -171,6 +195,7 @@ Condition = Annotated[
     | OutOfControl
     | ForecastResidual
     | LogPattern
+    | CapacityNear
     | Composite,
     Field(discriminator="kind"),
 ]
@@ -187,6 +212,7 @@ class CasePoints(Frozen):
     """A recorded or invented series: values every `every_s`, starting at the case's origin. `null` is a missing sample."""
 
     metric: str
+    loader: str = "CASE"
     labels: dict[str, str] = Field(default_factory=dict)
     every_s: float = Field(default=60.0, gt=0)
     values: list[float | str | None] = Field(
@@ -195,13 +221,32 @@ class CasePoints(Frozen):
     baseline: float | None = Field(
         default=None, description="what its baseline expects, where the condition asks for it"
     )
+    half_width: float | None = Field(default=None, ge=0, description="baseline ± this is its forecast interval")
+    anomalous: list[int] = Field(default_factory=list, description="positions of values that were judged anomalous")
+    out_of_control: list[int] = Field(default_factory=list, description="positions that a control chart marks")
+    reaches_in_days: float | None = Field(default=None, description="when it reaches its limit, from the origin")
+
+
+class CaseFinding(Frozen):
+    """A log pattern that is new or bursts, seconds after the origin."""
+
+    at_s: float
+    template: str = "template"
+    service: str = ""
+    lines: int = 10
+    score: float = 1.0
+    finding: Literal["new", "burst"] = "burst"
 
 
 class Case(Frozen):
     """One example of the rule: given these series it fires at that time, or never."""
 
     name: str
-    given: list[CasePoints]
+    given: list[CasePoints] = Field(default_factory=list)
+    findings: list[CaseFinding] = Field(default_factory=list)
+    until_s: float | None = Field(
+        default=None, description="how far the sources have captured; unset: to the end of the longest series"
+    )
     fires_at_s: float | None = Field(default=None, description="seconds after the origin; null: it never fires")
     recovers_at_s: float | None = None
     fires_for: dict[str, str] = Field(default_factory=dict, description="labels of the alert")
@@ -219,7 +264,8 @@ class Rule(Frozen):
     owner: str = "data-platform"
     runbook: str = ""
     is_enabled: bool = True
-    series: Selector
+    is_silent: bool = Field(default=False, description="judged for composite rules; tells nobody by itself")
+    series: Selector = Selector(metric=[])
     when: Condition
     for_s: float = Field(default=0.0, ge=0, description="how long the condition has to hold")
     recover: Recovery = Recovery()
@@ -236,6 +282,14 @@ class Rule(Frozen):
     false_positives: list[str] = Field(default_factory=list)
     triage: list[str] = Field(default_factory=list)
     cases: list[Case] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _series_and_durations_fit(self) -> Self:
+        if not self.series.metrics and not isinstance(self.when, LogPattern | Composite):
+            raise ValueError("series.metric: name at least one metric")
+        if self.for_s and isinstance(self.when, Absence | LogPattern | CapacityNear):
+            raise ValueError(f"for_s: a condition of kind {self.when.kind} says itself how long; leave it out")
+        return self
 
     @model_validator(mode="after")
     def _recovers_on_the_good_side(self) -> Self:
@@ -255,4 +309,5 @@ class Rule(Frozen):
     def window_s(self) -> float:
         """How much history one evaluation reads, seconds."""
         over = getattr(self.when, "over_s", 0.0)
-        return max(self.look_back_s, self.for_s + over + self.recover.for_s + 600.0)
+        stale_s = 0.0 if isinstance(self.when, LogPattern | CapacityNear | Composite) else self.stale_s + 60.0
+        return max(self.look_back_s, self.for_s + over + self.recover.for_s + 600.0, stale_s)

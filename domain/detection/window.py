@@ -47,6 +47,14 @@ class Evidence(Protocol):
         """series_id, last_at within the last day, also of series without a sample in the window."""
         ...
 
+    def capacity(self) -> pl.DataFrame:
+        """series_id, computed_at, reaches_at, probability: the newest capacity forecast of every gauge."""
+        ...
+
+    def reach_us(self, kind: str) -> int:
+        """Up to which samples the analytics of "anomaly" or "control_chart" have judged; later ones are unknown, not normal."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -67,10 +75,11 @@ class SignalsWindow:
     """Series and their samples.
 
     Args:
-        series: series_id, loader_code, metric_name, labels (canonical JSON).
+        series: series_id, loader_code, metric_name, labels (canonical JSON), and step_s where it is known.
         points: POINTS_SCHEMA; series that are not in `series` are left out.
         decided_until_us: loader code → samples up to this instant were judged before; absent: none were.
         complete_until_us: loader code → what its capture has reached, for absence and staleness; absent: its newest sample.
+        is_history: all of it is judged as if for the first time, for a case or a backtest.
     """
 
     def __init__(
@@ -81,7 +90,11 @@ class SignalsWindow:
         *,
         decided_until_us: dict[str, int] | None = None,
         complete_until_us: dict[str, int] | None = None,
+        is_history: bool = False,
     ) -> None:
+        self.is_history = is_history
+        if "step_s" not in series.columns:
+            series = series.with_columns(step_s=pl.lit(60.0))
         self.series = series.sort("metric_name", "loader_code", "series_id").with_columns(
             position=pl.int_range(pl.len(), dtype=pl.Int64)
         )
@@ -107,8 +120,18 @@ class SignalsWindow:
     @cached_property
     def complete_until_us(self) -> Ints:
         """[series] what its loader has captured up to."""
-        newest = int(self.at_us.max()) if self.at_us.size else 0
-        return self._per_loader(self._complete, newest)
+        newest = (
+            self.points.group_by("position")
+            .agg(pl.col("captured_at").max())
+            .join(self.series.select("position", "loader_code"), on="position")
+        )
+        of_loader = newest.group_by("loader_code").agg(pl.col("captured_at").max().dt.timestamp("us"))
+        return self._per_loader({**dict(of_loader.iter_rows()), **self._complete}, 0)
+
+    @cached_property
+    def step_us(self) -> Ints:
+        """[series] the distance of its samples."""
+        return (self.series["step_s"].fill_null(60.0) * 1e6).cast(pl.Int64).to_numpy()
 
     def _per_loader(self, values: dict[str, int], default: int) -> Ints:
         found = [values.get(code, default) for code in self.series["loader_code"].to_list()]

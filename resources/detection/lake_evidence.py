@@ -8,19 +8,28 @@ from functools import cached_property
 import polars as pl
 
 from domain.baselines.matching import match_baselines
+from resources.analytics.anomalies import MARK as ANOMALIES_MARK
 from resources.lake.connection import Lake
+from resources.lake.marks import read_mark
 
 _DAY = timedelta(days=1)
 _BASELINE_AGE = timedelta(days=14)
+#: Usual way of a sample from its instant to its row.
+_INGESTION = timedelta(minutes=1)
+
+
+def _us(at: datetime) -> int:
+    return int(at.timestamp() * 1e6)
 
 
 class LakeEvidence:
     """`domain.detection.window.Evidence` for samples of [since, now]."""
 
-    def __init__(self, lake: Lake, *, since: datetime, now: datetime) -> None:
+    def __init__(self, lake: Lake, *, since: datetime, now: datetime, is_history: bool = False) -> None:
         self._lake = lake
         self._since = since
         self._now = now
+        self._is_history = is_history
 
     def expected(self, points: pl.DataFrame) -> pl.DataFrame:
         """The median that the baseline of each series expects; rows without a baseline are left out."""
@@ -58,6 +67,29 @@ class LakeEvidence:
         """The newest sample of every series within the last day."""
         return self._last_seen
 
+    def capacity(self) -> pl.DataFrame:
+        """The newest capacity forecasts."""
+        return self._capacity
+
+    def reach_us(self, kind: str) -> int:
+        """Up to which samples the analytics of "anomaly" or "control_chart" have judged."""
+        return self._reaches.get(kind, 2**62)
+
+    @cached_property
+    def _reaches(self) -> dict[str, int]:
+        """Anomalies are judged by ingestion: what was ingested by then was captured a little before."""
+        if self._is_history:
+            return {}
+        judged = read_mark(self._lake, ANOMALIES_MARK) - _INGESTION
+        charted = self._lake.query("SELECT max(computed_at) AS at FROM control_charts")["at"][0]
+        return {"anomaly": _us(judged), "control_chart": _us(charted - _INGESTION) if charted else 0}
+
+    @cached_property
+    def _capacity(self) -> pl.DataFrame:
+        return self._lake.query(
+            "SELECT series_id, computed_at, reaches_at, probability FROM capacity WHERE computed_at <= ?", [self._now]
+        )
+
     @cached_property
     def _anomalies(self) -> pl.DataFrame:
         return self._lake.query(
@@ -88,12 +120,13 @@ class LakeEvidence:
             "SELECT f.template_id, t.template, f.service, f.kind, f.lines, f.score, f.window_start, f.detected_at"
             " FROM log_pattern_findings AS f LEFT JOIN log_templates AS t USING (template_id)"
             " WHERE f.window_start >= ? AND f.window_start <= ?",
-            [self._since, self._now],
+            [self._since - _DAY, self._now],
         )
 
     @cached_property
     def _last_seen(self) -> pl.DataFrame:
         return self._lake.query(
-            "SELECT series_id, max(captured_at) AS last_at FROM signals WHERE captured_at >= ? GROUP BY series_id",
-            [self._now - _DAY],
+            "SELECT series_id, max(captured_at) AS last_at FROM signals WHERE captured_at >= ? AND captured_at <= ?"
+            " GROUP BY series_id",
+            [self._now - _DAY, self._now],
         )

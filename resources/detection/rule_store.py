@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from sqlalchemy import Connection, text
 
-from domain.detection.rule import Rule
+from domain.detection.rule import Composite, Rule
 from domain.errors import RuleFileError
 from resources.rule_files import load_rule_folder
 
@@ -32,7 +32,9 @@ def load_rules_in_force(connection: Connection, folder: Path, *, now: datetime) 
     loaded = load_rule_folder(folder, Rule)
     rules: dict[str, Rule] = {}
     broken: list[RuleFileError] = []
-    for path, found in sorted(loaded.items()):
+    names = {found.id for found in loaded.values() if isinstance(found, Rule)}
+    for path, read in sorted(loaded.items()):
+        found = _check_parts(path, read, names)
         if isinstance(found, Rule) and found.id not in rules:
             rules[found.id] = found
             _remember(connection, found, path, now=now)
@@ -41,9 +43,20 @@ def load_rules_in_force(connection: Connection, folder: Path, *, now: datetime) 
         broken.append(error)
         if (kept := _recall(connection, path, error, now=now)) and kept.id not in rules:
             rules[kept.id] = kept
-    files = [path.name for path in loaded]
-    connection.execute(text("DELETE FROM detection_rules WHERE NOT (file = ANY(:files))"), {"files": files})
+    connection.execute(text("DELETE FROM detection_rules WHERE NOT (rule_id = ANY(:ids))"), {"ids": list(rules)})
     return RulesInForce(list(rules.values()), broken)
+
+
+def _check_parts(path: Path, found: Rule | RuleFileError, names: set[str]) -> Rule | RuleFileError:
+    """A composite of rules that do not exist would never fire, and nobody would know."""
+    if isinstance(found, Rule) and isinstance(found.when, Composite) and (lost := set(found.when.rules) - names):
+        return RuleFileError(
+            f"{path}: field when.rules: no rule {min(lost)!r} in this folder",
+            suggestion="name rules that exist; `etlmon rules list` shows them",
+            file=str(path),
+            field="when.rules",
+        )
+    return found
 
 
 def _twice(path: Path, rule: Rule) -> RuleFileError:
@@ -76,7 +89,7 @@ def _recall(connection: Connection, path: Path, error: RuleFileError, *, now: da
             " RETURNING definition"
         ),
         {"reason": error.reason, "now": now, "file": path.name},
-    ).one_or_none()
+    ).first()
     if row is None:
         return None
     try:

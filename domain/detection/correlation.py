@@ -1,0 +1,254 @@
+"""Which alerts are one incident, and which of them is the likely cause (D7).
+
+Alerts belong together when they are near in time and about the same place, or when one place needs the other: the caller joins
+what it calls. A group is named by its root candidate; nothing here stores or tells anything.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from pydantic import Field
+
+from domain.detection.flapping import FlappingLimits
+from domain.detection.inhibition import InhibitionRule
+from domain.detection.matchers import Matcher, matching, parse_matcher
+from domain.detection.service_graph import Places, ServiceGraph
+from domain.loaders.definition import Frozen
+from domain.vocabulary import Severity
+
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+class Dependency(Frozen):
+    """A dependency that no series shows; both ends are places, the first may hold `*`."""
+
+    place: str = Field(pattern=r"^[a-z]+:.+$")
+    needs: str = Field(pattern=r"^[a-z]+:[^*]+$")
+
+
+class CorrelationPolicy(Frozen):
+    """`rules/correlation.yaml`."""
+
+    window_s: float = Field(default=900.0, gt=0, description="alerts further apart are not one incident")
+    root_may_change_s: float = Field(default=600.0, ge=0, description="how old an incident may be to be named anew")
+    quiet_s: float = Field(default=300.0, ge=0, description="an incident is over when its alerts are, for so long")
+    relapse_s: float = Field(default=3600.0, ge=0, description="the same alert within it reopens its incident")
+    storm_at: int = Field(default=10, ge=2, description="more new incidents of one rule at once are one incident")
+    saturation: list[str] = Field(
+        default_factory=list, description="matchers; an alert that one of them means is about a resource"
+    )
+    dependencies: list[Dependency] = Field(default_factory=list)
+    inhibit: list[InhibitionRule] = Field(default_factory=list)
+    flapping: FlappingLimits = FlappingLimits()
+    severities: dict[str, Severity] = Field(default_factory=dict, description="words of other systems")
+
+    def saturation_matchers(self) -> list[Matcher]:
+        """Each of them alone is enough."""
+        return [parse_matcher(one) for one in self.saturation]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An alert as far as correlation looks at it."""
+
+    alert_id: int
+    rule_id: str
+    title: str
+    summary: str
+    severity: Severity
+    category: str
+    onset_at: datetime
+    fired_at: datetime
+    places: Places
+    is_saturation: bool = False
+    is_drill: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Group:
+    """An incident to be: new members of an open one (`incident_id`), or a new one. `members` are the alerts known before."""
+
+    incident_id: int | None
+    root_place: str
+    onset_at: datetime
+    last_at: datetime
+    is_drill: bool = False
+    opened_at: datetime | None = None
+    root_alert_id: int | None = None
+    has_firing: bool = True
+    is_untouched: bool = True  # nobody has acted on it yet
+    members: list[Member] = field(default_factory=list)
+    joined: list[Member] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def everybody(self) -> list[Member]:
+        """Known before and joined now."""
+        return [*self.members, *self.joined]
+
+
+def is_saturation(policy: CorrelationPolicy, labels: Sequence[dict[str, str]]) -> list[bool]:
+    """[alert] whether it says that a resource is used up: pool, disk, memory, restarts."""
+    found = [False] * len(labels)
+    for matcher in policy.saturation_matchers():
+        found = [known or bool(now) for known, now in zip(found, matching([matcher], labels), strict=True)]
+    return found
+
+
+def rank_roots(members: Iterable[Member], graph: ServiceGraph) -> list[tuple[Member, str]]:
+    """Candidates for the cause, likeliest first, each with the place that it accuses.
+
+    First who has the fewest failing dependencies of its own, then what says that a resource is used up, then the earliest
+    onset. A failing call accuses the one called when he fails by his own account, when others fail to call him too, or when
+    nobody else calls him; otherwise it accuses the caller.
+    """
+    everybody = list(members)
+    direct = {one.places.subject for one in everybody if not one.places.callee}
+    failing_callers: dict[str, set[str]] = {}
+    for one in everybody:
+        if one.places.callee:
+            failing_callers.setdefault(one.places.callee, set()).add(one.places.caller)
+    accused = {
+        callee
+        for callee, callers in failing_callers.items()
+        if callee in direct or len(callers) > 1 or graph.callers_of(callee) <= callers
+    }
+    placed = [(one, one.places.callee if one.places.callee in accused else one.places.subject) for one in everybody]
+    failing = {place for _, place in placed}
+    below = {place: len(graph.dependencies(place).keys() & failing) for place in failing}
+
+    def key(found: tuple[Member, str]) -> tuple[int, bool, datetime, int, int]:
+        one, place = found
+        return below[place], not one.is_saturation, one.onset_at, _RANK[one.severity], one.alert_id
+
+    return sorted(placed, key=key)
+
+
+def correlate(
+    alerts: Sequence[Member], groups: Sequence[Group], graph: ServiceGraph, policy: CorrelationPolicy
+) -> list[Group]:
+    """Give each alert to a group, new or open; the groups that got one.
+
+    Args:
+        alerts: fire, are not held back and belong to no incident.
+        groups: open incidents near in time, or about the same places.
+    """
+    board = _Board(groups, graph, policy)
+    known = [one for group in groups for one in group.members]
+    new = {one.alert_id for one in alerts}
+    order = [found for found in rank_roots([*known, *alerts], graph) if found[0].alert_id in new]
+    for alert, place in order:
+        found = board.find(alert, place)
+        group, reason = found or (board.add(alert, place), "first")
+        group.joined.append(alert)
+        group.reasons[reason] += 1
+        board.learn(group, alert)
+    return _gather_storms(board, policy)
+
+
+class _Board:
+    """The groups, by the places of their roots and of their members."""
+
+    def __init__(self, groups: Sequence[Group], graph: ServiceGraph, policy: CorrelationPolicy) -> None:
+        self._graph = graph
+        self._window = timedelta(seconds=policy.window_s)
+        self.groups: list[Group] = []
+        self._by_root: dict[tuple[str, bool], list[Group]] = {}
+        self._by_place: dict[tuple[str, bool], list[Group]] = {}
+        for group in groups:
+            self._enter(group)
+            for one in group.members:
+                self.learn(group, one)
+
+    def add(self, alert: Member, place: str) -> Group:
+        group = Group(None, place, alert.onset_at, alert.fired_at, is_drill=alert.is_drill)
+        self._enter(group)
+        return group
+
+    def _enter(self, group: Group) -> None:
+        self.groups.append(group)
+        self._by_root.setdefault((group.root_place, group.is_drill), []).append(group)
+
+    def learn(self, group: Group, alert: Member) -> None:
+        group.onset_at = min(group.onset_at, alert.onset_at)
+        group.last_at = max(group.last_at, alert.fired_at)
+        for place in alert.places.all:
+            known = self._by_place.setdefault((place, group.is_drill), [])
+            if group not in known[-8:]:
+                known.append(group)
+
+    def find(self, alert: Member, place: str) -> tuple[Group, str] | None:
+        graph = self._graph
+        options = [
+            (self._by_root, {place, f"rule:{alert.rule_id}"}, "same place"),
+            (self._by_place, {place}, "same place"),
+            (self._by_root, graph.dependencies(place), "it depends on the cause"),
+            (self._by_root, graph.dependents(place), "the incident depends on it"),
+        ]
+        for index, places, reason in options:
+            for one in places:
+                for group in reversed(index.get((one, alert.is_drill), ())):
+                    is_same = reason == "same place" and group.incident_id is not None and group.has_firing
+                    if is_same or self._is_near(group, alert):
+                        return group, reason
+        return None
+
+    def _is_near(self, group: Group, alert: Member) -> bool:
+        return group.onset_at - self._window <= alert.fired_at and alert.onset_at <= group.last_at + self._window
+
+
+def _gather_storms(board: _Board, policy: CorrelationPolicy) -> list[Group]:
+    """One rule that finds many unrelated places at once has found one thing: those groups become one."""
+    changed = [group for group in board.groups if group.joined]
+    rules = Counter((_rule_of(group), group.is_drill) for group in changed if group.incident_id is None)
+    gathered: dict[tuple[str, bool], Group] = {}
+    answer = []
+    for group in changed:
+        key = (_rule_of(group), group.is_drill)
+        if group.incident_id is not None or rules[key] <= policy.storm_at:
+            answer.append(group)
+        elif key in gathered:
+            _absorb(gathered[key], group)
+        else:
+            group.root_place = f"rule:{key[0]}"
+            gathered[key] = group
+            answer.append(group)
+    return answer
+
+
+def _rule_of(group: Group) -> str:
+    return group.joined[0].rule_id
+
+
+def _absorb(into: Group, other: Group) -> None:
+    into.joined += other.joined
+    into.onset_at, into.last_at = min(into.onset_at, other.onset_at), max(into.last_at, other.last_at)
+    into.reasons["storm"] += len(other.joined)
+
+
+def find_absorbed(
+    changed: Sequence[Group], groups: Sequence[Group], graph: ServiceGraph, *, now: datetime, policy: CorrelationPolicy
+) -> list[tuple[Group, Group]]:
+    """Open incidents that turn out to be symptoms of a changed one: (symptom, cause). Only young ones that nobody touched.
+
+    Args:
+        changed: incidents that got an alert or another root, as they are now.
+    """
+    causes: dict[tuple[str, bool], Group] = {(one.root_place, one.is_drill): one for one in changed}
+    young, window = now - timedelta(seconds=policy.root_may_change_s), timedelta(seconds=policy.window_s)
+    pairs = []
+    for symptom in groups:
+        is_young = symptom.incident_id is not None and symptom.opened_at is not None and symptom.opened_at >= young
+        if not is_young or not symptom.is_untouched:
+            continue
+        for place in graph.dependencies(symptom.root_place):
+            cause = causes.get((place, symptom.is_drill))
+            is_near = cause is not None and abs(cause.onset_at - symptom.onset_at) <= window
+            if cause is not None and is_near and not graph.depends(place, symptom.root_place):
+                pairs.append((symptom, cause))
+                break
+    return pairs

@@ -24,10 +24,11 @@ from domain.errors import (
     SourceTimeoutError,
     SourceUnreachableError,
 )
+from domain.notification.message import DeliveryDelayedError
 from resources.clock import utc_now
 from resources.json_logs import get_logger
 
-_FAILURES = (SourceUnreachableError, SourceTimeoutError, SourceFailedError, SourceAnswerError)
+_FAILURES = (SourceUnreachableError, SourceTimeoutError, SourceFailedError, SourceAnswerError, DeliveryDelayedError)
 _SYNC_S = 0.5
 _STORE_PAUSE_S = 10.0
 _MAX_ERROR = 300

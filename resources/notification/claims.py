@@ -107,8 +107,9 @@ def _available(connection: Connection, channel: Channel, treated: ChannelRules, 
     tokens = connection.execute(
         text(
             "INSERT INTO channel_rates AS r (channel, tokens, updated_at) VALUES (:channel, :size, :now) ON CONFLICT (channel)"
-            " DO UPDATE SET tokens = least(:size, r.tokens + :rate * greatest(0, extract(epoch FROM :now - r.updated_at))),"
-            " updated_at = greatest(r.updated_at, :now) RETURNING tokens"
+            " DO UPDATE SET tokens = least(:size, r.tokens + :rate"
+            " * greatest(0, extract(epoch FROM CAST(:now AS timestamptz) - r.updated_at))),"
+            " updated_at = greatest(r.updated_at, CAST(:now AS timestamptz)) RETURNING tokens"
         ),
         {"channel": channel.value, "size": size, "now": now, "rate": treated.per_minute / 60},
     ).scalar_one()

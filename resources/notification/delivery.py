@@ -46,6 +46,17 @@ class Delivered:
     summarised: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One call of `deliver_due`, as every channel's thread sees it."""
+
+    rules: NotificationRules
+    clock: Callable[[], datetime]
+    limit: int
+    until: datetime
+    only: int | None
+
+
 class Delivery:
     """Sends through the adapters it is given. `observe` hears of each step ("claimed", "sending", "sent" ...) before the next."""
 
@@ -93,36 +104,26 @@ class Delivery:
         def clock() -> datetime:
             return now + timedelta(seconds=self._timer() - began)
 
-        def drain(channel: Channel) -> Counter[str]:
-            return self._drain(rules, channel, clock, limit, now + timedelta(seconds=budget_s), only)
-
+        turn = _Turn(rules, clock, limit, now + timedelta(seconds=budget_s), only)
         with ThreadPoolExecutor(len(due), thread_name_prefix="deliver") as threads:
-            counts = sum(threads.map(drain, due), Counter[str]())
+            counts = sum(threads.map(lambda channel: self._drain(channel, turn), due), Counter[str]())
         return Delivered(**{name: counts[name] for name in Delivered.__dataclass_fields__})
 
-    def _drain(
-        self,
-        rules: NotificationRules,
-        channel: Channel,
-        clock: Callable[[], datetime],
-        limit: int,
-        until: datetime,
-        only: int | None,
-    ) -> Counter[str]:
+    def _drain(self, channel: Channel, turn: _Turn) -> Counter[str]:
         counts: Counter[str] = Counter()
         taken = 0
         with ThreadPoolExecutor(self._at_once, thread_name_prefix=channel.value) as threads:
-            while taken < limit and clock() <= until:
+            while taken < turn.limit and turn.clock() <= turn.until:
+                room = min(self._at_once, turn.limit - taken)
                 with transaction(self._engine) as connection:
-                    room = min(self._at_once, limit - taken)
-                    claim = claim_due(connection, rules, channel, now=clock(), limit=room, only=only)
+                    claim = claim_due(connection, turn.rules, channel, now=turn.clock(), limit=room, only=turn.only)
                     self._observe("claiming")
                 self._observe("claimed")
                 counts["summarised"] += claim.summarised
                 if not claim.messages:
                     break
                 taken += len(claim.messages)
-                counts.update(threads.map(lambda one: self._deliver(rules, one, clock), claim.messages))
+                counts.update(threads.map(lambda one: self._deliver(turn.rules, one, turn.clock), claim.messages))
         return counts
 
     def _deliver(self, rules: NotificationRules, one: Claimed, clock: Callable[[], datetime]) -> str:

@@ -95,8 +95,10 @@ def _parse(name: str, content: str) -> NotificationFile:
 
 def _protect(rules: NotificationRules) -> None:
     """From now on no log line or error text of this process shows a number, mailbox, key or hook in clear."""
-    for one in (*rules.people.values(), *rules.teams.values()):
-        _register(one.addresses)
+    for person in rules.people.values():
+        _register(person.addresses)
+    for team in rules.teams.values():
+        _register(team.addresses)
 
 
 def _register(addresses: Addresses) -> None:

@@ -80,7 +80,7 @@ def compose_bundles(
             [one.message_id for one in ordered] if number == 0 else [],
             worst,
             {
-                "title": f"{len(unique)} incidents: {spoken}",
+                "title": f"{len(unique)} incident{'' if len(unique) == 1 else 's'}: {spoken}",
                 "severity": worst.value,
                 "counts": dict(counts),
                 "messages": len(ordered),

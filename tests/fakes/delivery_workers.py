@@ -1,0 +1,117 @@
+"""Processes of notification that die at a chosen step, and the receiver that counts what reached it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from domain.notification.message import Channel, Message, Receipt
+from domain.vocabulary import Severity
+from resources.postgres.engine import make_engine, transaction
+from resources.postgres.url import DatabaseUrl
+from tests.fakes.notification import Estate, demo_rules
+
+#: Where a worker may be killed: around the commit of the cause, around the claim, around sending, around recording, around a step.
+STEPS = (
+    "before the cause is committed",
+    "after the cause is committed",
+    "claiming",
+    "claimed",
+    "sending",
+    "sent",
+    "recording",
+    "recorded",
+    "before a step is committed",
+    "after a step is committed",
+)
+FAST = demo_rules(
+    channels={
+        channel: demo_rules().channel(channel).model_copy(update={"per_minute": 100_000, "timeout_s": 5.0})
+        for channel in Channel
+    },
+    storm=demo_rules().storm.model_copy(update={"single_at_most": 1000}),
+)
+
+
+class CountingReceiver:
+    """Counts posts by idempotency key. One that honours the key keeps the first and drops the rest."""
+
+    def __init__(self) -> None:
+        self.posts: Counter[str] = Counter()
+        self.marked: Counter[str] = Counter()
+        self.lock = threading.Lock()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                with receiver.lock:
+                    receiver.posts[self.headers["Idempotency-Key"]] += 1
+                    receiver.marked[self.headers["Idempotency-Key"]] += self.headers["Possibly-Repeated"] == "yes"
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/"
+
+
+@contextmanager
+def counting_receiver() -> Iterator[CountingReceiver]:
+    receiver = CountingReceiver()
+    thread = threading.Thread(target=receiver.server.serve_forever, daemon=True)
+    thread.start()
+    yield receiver
+    receiver.server.shutdown()
+    thread.join()
+    receiver.server.server_close()
+
+
+class PostingChannel:
+    """Posts each message to the receiver."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def send(self, message: Message) -> Receipt:
+        marked = "yes" if message.facts.get("possibly_repeated") else "no"
+        headers = {"Idempotency-Key": message.idempotency_key, "Possibly-Repeated": marked}
+        request = urllib.request.Request(self._url, data=b"{}", headers=headers, method="POST")
+        with self._opener.open(request, timeout=5):
+            return Receipt("posted")
+
+
+def die_at(step: str, receiver: str, url: str, now: datetime, countdown: int) -> None:
+    """Open an incident, deliver, escalate a due one; killed (-9) by itself when it is at `step` for the `countdown`-th time."""
+    left = [countdown]
+    lock = threading.Lock()
+
+    def observe(at: str) -> None:
+        with lock:
+            left[0] -= at == step
+            if left[0] <= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    estate = Estate(make_engine(DatabaseUrl.parse(url), pool_size=10, max_overflow=10), FAST, observe=observe)
+    estate.now = now
+    estate.channels.update(dict.fromkeys(Channel, PostingChannel(receiver)))  # type: ignore[arg-type]
+    with transaction(estate.engine) as connection:
+        estate.open_in(connection, Severity.CRITICAL)
+        observe("before the cause is committed")
+    observe("after the cause is committed")
+    with transaction(estate.engine) as connection:
+        estate.notification.escalate_due(connection, now=now)
+        observe("before a step is committed")
+    observe("after a step is committed")
+    estate.deliver()
+    os._exit(3)  # it should have died

@@ -8,7 +8,7 @@ never split again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -33,6 +33,8 @@ class Stretch:
     occurrences: int
     alert_ids: tuple[int, ...] = ()
     changed_at: tuple[datetime, ...] = ()
+    begins_as: AlertStatus = AlertStatus.FIRING
+    is_touched: bool = False
     beginning: AlertEvent | None = field(default=None, compare=False)
     newest: AlertEvent | None = field(default=None, compare=False)
     end: AlertEvent | None = field(default=None, compare=False)
@@ -55,72 +57,80 @@ def fold_events(
     Returns:
         Only stretches that an event touched. An end without a beginning is a stretch that began when the event says so.
     """
-    stretches = sorted(stored, key=lambda one: one.first)
-    touched: set[int] = set()
-    for event in sorted(events, key=_in_time):
-        _insert(stretches, event, touched, window=window)
-    return [one for one in stretches if id(one) in touched]
+    ordered = sorted(events, key=lambda event: (event.at, event.status is AlertStatus.RESOLVED))
+    fresh = _sweep(map(_of_event, ordered), window)
+    found = [_with_beginning(one) for one in _sweep([*stored, *fresh], window)]
+    return [one for one in _sweep(found, window) if one.is_touched]
 
 
-def _in_time(event: AlertEvent) -> tuple[datetime, bool]:
-    return event.at, event.status is AlertStatus.RESOLVED
-
-
-def _insert(
-    stretches: list[Stretch], event: AlertEvent, touched: set[int], *, window: timedelta, is_second_try: bool = False
-) -> None:
-    place = next((i for i, one in enumerate(stretches) if event.at < one.first), len(stretches))
-    before = stretches[place - 1] if place else None
-    after = stretches[place] if place < len(stretches) else None
-    parts: list[Stretch] = []
-    if before is not None and (before.status is AlertStatus.FIRING or event.at - before.last <= window):
-        parts.append(before)
+def _of_event(event: AlertEvent) -> Stretch:
     is_firing = event.status is AlertStatus.FIRING
-    if not is_firing and not parts:
-        if not is_second_try:  # its beginning was never told: it is what the event itself says
-            begun = replace(event, status=AlertStatus.FIRING, at=min(event.fired_at, event.at))
-            _insert(stretches, begun, touched, window=window)
-            _insert(stretches, event, touched, window=window, is_second_try=True)
-        return
-    low = place - len(parts)
-    is_open = is_firing and (before is None or event.at > before.last)
-    if after is not None and (is_open or after.first - event.at <= window):
-        parts.append(after)
-    merged = _join(parts, event)
-    stretches[low : low + len(parts)] = [merged]
-    touched.add(id(merged))
-
-
-def _join(parts: Sequence[Stretch], event: AlertEvent) -> Stretch:
-    is_firing = event.status is AlertStatus.FIRING
-    whole = list(parts) or [Stretch(event.at, event.at, AlertStatus.RESOLVED, event.onset_at, 0)]
-    last = whole[-1]
-    is_newest = not parts or event.at > last.last or (event.at == last.last and not is_firing)
-    status = event.status if is_newest else last.status
-    changed = tuple(at for part in whole for at in part.changed_at)
-    if is_newest and status is not last.status:
-        changed = (*changed, event.at)
     told = event if is_firing else None
     return Stretch(
-        first=min(whole[0].first, event.at),
-        last=max(last.last, event.at),
-        status=status,
-        onset_at=min([event.onset_at, *(part.onset_at for part in whole)] if is_firing else map(_onset, whole)),
-        occurrences=sum(part.occurrences for part in whole) + is_firing,
-        alert_ids=tuple(one for part in whole for one in part.alert_ids),
-        changed_at=changed,
-        beginning=_pick([part.beginning for part in whole], told, is_latest=False),
-        newest=_pick([part.newest for part in whole], told, is_latest=True),
-        end=_pick([part.end for part in whole], event if not is_firing else None, is_latest=True),
+        first=event.at,
+        last=event.at,
+        status=event.status,
+        onset_at=event.onset_at,
+        occurrences=int(is_firing),
+        changed_at=(event.at,),
+        begins_as=event.status,
+        is_touched=True,
+        beginning=told,
+        newest=told,
+        end=None if is_firing else event,
     )
 
 
-def _onset(one: Stretch) -> datetime:
-    return one.onset_at
+def _with_beginning(one: Stretch) -> Stretch:
+    """An end whose beginning was never told: it is what the event itself says."""
+    if one.occurrences or one.end is None:
+        return one
+    begun = replace(one.end, status=AlertStatus.FIRING, at=min(one.end.fired_at, one.first))
+    return replace(one, first=begun.at, occurrences=1, begins_as=AlertStatus.FIRING, beginning=begun, newest=begun)
 
 
-def _pick(known: Sequence[AlertEvent | None], event: AlertEvent | None, *, is_latest: bool) -> AlertEvent | None:
-    found = [one for one in (*known, event) if one is not None]
-    if not found:
-        return None
-    return max(found, key=_in_time) if is_latest else min(found, key=_in_time)
+def _sweep(stretches: Iterable[Stretch], window: timedelta) -> list[Stretch]:
+    found: list[Stretch] = []
+    for one in sorted(stretches, key=lambda stretch: (stretch.first, stretch.last)):
+        before = found[-1] if found else None
+        is_same = before is not None and (before.status is AlertStatus.FIRING or one.first - before.last <= window)
+        if before is not None and is_same:
+            found[-1] = _join(before, one)
+        else:
+            found.append(one)
+    return found
+
+
+def _join(before: Stretch, after: Stretch) -> Stretch:
+    is_later = (after.last, after.status is AlertStatus.RESOLVED) >= (
+        before.last,
+        before.status is AlertStatus.RESOLVED,
+    )
+    return Stretch(
+        first=before.first,
+        last=max(before.last, after.last),
+        status=after.status if is_later else before.status,
+        onset_at=before.onset_at if after.beginning is None and after.is_new else min(before.onset_at, after.onset_at),
+        occurrences=before.occurrences + after.occurrences,
+        alert_ids=before.alert_ids + after.alert_ids,
+        changed_at=_changes(before, after, is_later=is_later),
+        begins_as=before.begins_as,
+        is_touched=before.is_touched or after.is_touched,
+        beginning=before.beginning or after.beginning,
+        newest=_latest(before.newest, after.newest),
+        end=_latest(before.end, after.end),
+    )
+
+
+def _changes(before: Stretch, after: Stretch, *, is_later: bool) -> tuple[datetime, ...]:
+    """What is late changes nothing; what goes on as before begins with no change."""
+    if not is_later:
+        return before.changed_at
+    known = before.changed_at if after.is_new else ()
+    return known + (after.changed_at[1:] if after.begins_as is before.status else after.changed_at)
+
+
+def _latest(one: AlertEvent | None, other: AlertEvent | None) -> AlertEvent | None:
+    if one is None or other is None:
+        return one or other
+    return other if other.at >= one.at else one

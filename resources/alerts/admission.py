@@ -61,7 +61,8 @@ class _Case:
     answer: Admitted = field(default_factory=Admitted)
     decisions: list[DecisionRow] = field(default_factory=list)
     marks: dict[int, str | None] = field(default_factory=dict)
-    given: dict[int, int] = field(default_factory=dict)
+    given: dict[int, int] = field(default_factory=dict)  # to be written
+    joined: dict[int, int] = field(default_factory=dict)  # written by the incident desk
     former: dict[int, int] = field(default_factory=dict)
 
     def hold_back(self, row: AlertRow, mark: str, kind: str, reason: str) -> None:
@@ -148,7 +149,7 @@ class Admission:
         self, case: _Case, pairs: Sequence[tuple[AlertRow, AlertRow]], others: Sequence[AlertRow]
     ) -> None:
         """A symptom is seen at the incident of its cause, without making it worse."""
-        where = {row.alert_id: row.incident_id for row in others if row.incident_id} | case.given
+        where = {row.alert_id: row.incident_id for row in others if row.incident_id} | case.joined | case.given
         for row, source in pairs:
             incident_id = where.get(source.alert_id, source.incident_id)
             if incident_id is not None and row.incident_id != incident_id:
@@ -191,6 +192,7 @@ class Admission:
             ids = [row.alert_id for row in elsewhere]
             self._incidents.join(case.connection, incident_id, ids, now=case.now, reason="the same alert as before")
             case.answer.joined.append(incident_id)
+            case.joined |= dict.fromkeys(ids, incident_id)
         kind = "reopened" if is_over else "joined"
         words = (
             f"{code} was over and is reopened: the same alert"
@@ -244,6 +246,7 @@ class Admission:
         ids = [one.alert_id for one in group.joined]
         self._incidents.join(case.connection, group.incident_id, ids, now=case.now, reason=_words(group))
         case.answer.joined.append(group.incident_id)
+        case.joined |= dict.fromkeys(ids, group.incident_id)
         case.decisions += [DecisionRow(one, "joined", f"it belongs to {code}: {_words(group)}") for one in ids]
         is_young = group.opened_at and case.now - group.opened_at < timedelta(seconds=self._policy.root_may_change_s)
         if is_young and not group.root_place.startswith("rule:"):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -37,7 +37,9 @@ def told(events: Sequence[AlertEvent]) -> list[Stretch]:
             stored = [known for known in stored if not gone & set(known.alert_ids)]
             kept = stretch.alert_ids[:1] or (next_id,)
             next_id += not stretch.alert_ids
-            stored.append(replace(stretch, alert_ids=kept, changed_at=()))
+            stored.append(
+                Stretch(stretch.first, stretch.last, stretch.status, stretch.onset_at, stretch.occurrences, kept)
+            )
     return sorted(stored, key=lambda one: one.first)
 
 
@@ -102,7 +104,7 @@ def histories(draw: st.DrawFn) -> list[AlertEvent]:
 def reference(events: Sequence[AlertEvent]) -> list[tuple[float, float, str, int]]:
     """The definition, word for word: neighbours belong together when they are near, or when the earlier one fires."""
     parts: list[list[AlertEvent]] = [[events[0]]]
-    for before, after in zip(events, events[1:], strict=False):
+    for before, after in pairwise(events):
         if after.at - before.at <= WINDOW or before.status is F:
             parts[-1].append(after)
         else:

@@ -36,6 +36,8 @@ from api.routes import (
     rate_limits,
     signals,
     users,
+    webhooks_slack,
+    webhooks_twilio,
     workbooks,
 )
 from domain.errors import EtlmonError
@@ -107,6 +109,8 @@ def create_app(settings: Settings, url: DatabaseUrl) -> FastAPI:
         app.include_router(router)
     app.include_router(breakers.router)
     app.include_router(metrics.router)
+    app.include_router(webhooks_twilio.router)
+    app.include_router(webhooks_slack.router)
     install_pages(app)
     install_contract(app)
     return app

@@ -20,7 +20,7 @@ _MEGABYTE = 1 << 20
 _LIMITS = (("/api/v1/signals", 32 * _MEGABYTE), ("/api/v1/loaders/import", 25 * _MEGABYTE), ("/import", 25 * _MEGABYTE))
 _LIMIT = _MEGABYTE
 #: Routes that read their bytes themselves, whatever type they claim.
-_RAW = ("/api/v1/signals", "/api/v1/loaders/import")
+_RAW = ("/api/v1/signals", "/api/v1/loaders/import", "/api/v1/webhooks/twilio", "/api/v1/webhooks/slack")
 _MAX_DEPTH = 64
 _HAS_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 

@@ -88,17 +88,17 @@ class DeliveryHttp:
 
 @contextmanager
 def translated(provider: Provider) -> Iterator[None]:
-    """What went wrong on the way, as a failed delivery. To stand around the breaker, which has to see the error of the source."""
+    """What went wrong on the way, as a failed delivery; `is_certain` in its context: it did not go out.
+
+    To stand around the breaker, which has to see the error of the source.
+
+    Raises:
+        CircuitOpenError: nothing was sent, because the provider failed too often.
+    """
     try:
         yield
-    except CircuitOpenError as error:
-        raise DeliveryDelayedError(
-            f"{provider.name} is not asked now: it failed too often",
-            suggestion="the message waits for the circuit breaker; the fallback channel is used meanwhile",
-            provider=provider.name,
-            retry_at=error.context.get("retry_at"),
-            is_certainly_not_sent=True,
-        ) from None
+    except CircuitOpenError:
+        raise  # the outbox knows it: nothing was sent, and it says when to try again
     except (SourceTlsError, SourceLimitError) as error:
         raise DeliveryDelayedError(_shown(error.reason), suggestion=error.suggestion, provider=provider.name) from None
     except SourceError as error:
@@ -108,7 +108,7 @@ def translated(provider: Provider) -> Iterator[None]:
             suggestion="it is tried again; look at the provider's status page if it lasts",
             provider=provider.name,
             **({"retry_after_s": wait} if wait is not None else {}),
-            is_certainly_not_sent=error.error_type in {"SOURCE_UNREACHABLE", "SOURCE_FAILED"},
+            is_certain=error.error_type in {"SOURCE_UNREACHABLE", "SOURCE_FAILED"},
         ) from None
 
 
@@ -127,7 +127,7 @@ def refuse(provider: Provider, status: int, words: str, *, headers: Mapping[str,
             provider=provider.name,
             status=status,
             **({"retry_after_s": wait} if wait is not None else {}),
-            is_certainly_not_sent=True,
+            is_certain=True,
         )
     if status in _LOGINS:
         raise DeliveryRefusedError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
 
-from domain.errors import EtlmonError
+from domain.errors import CircuitOpenError, EtlmonError
 from domain.notification.addresses import check_phone
 from domain.notification.message import DeliveryDelayedError, DeliveryRefusedError, Message, Receipt
 from domain.notification.texts import render_sms, words_of
@@ -69,7 +69,7 @@ class SmsSns:
         except DeliveryRefusedError as error:
             if "Throttl" in error.reason:  # AWS says it with status 400
                 raise DeliveryDelayedError(
-                    error.reason, suggestion="it is tried again", provider="sns", is_certainly_not_sent=True
+                    error.reason, suggestion="it is tried again", provider="sns", is_certain=True
                 ) from None
             raise
         found = _MESSAGE_ID.search(reply.body)
@@ -89,8 +89,8 @@ class SmsWithSecond:
         """By the first, else by the second; the first one's error when both fail."""
         try:
             return self._first.send(message)
-        except DeliveryDelayedError as error:
-            if not error.context.get("is_certainly_not_sent"):
+        except (DeliveryDelayedError, CircuitOpenError) as error:
+            if not (isinstance(error, CircuitOpenError) or error.context.get("is_certain")):
                 raise
             get_logger(__name__).warning("the second SMS provider takes over", error=error)
             try:

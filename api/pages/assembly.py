@@ -24,6 +24,7 @@ from api.pages import (
 )
 from api.pages.error_pages import install_error_pages
 from api.pages.rendering import Pages
+from api.routes import ack
 
 ROUTERS = (
     static_files.router,
@@ -42,6 +43,7 @@ ROUTERS = (
     limits.router,
     keys.router,
     audit.router,
+    ack.router,
 )
 
 

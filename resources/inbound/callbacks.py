@@ -1,0 +1,94 @@
+"""What a provider reports after it took a message: delivered, or not after all. Then the outbox tries again or falls back (H3, H4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from domain.notification.message import Channel, DeliveryDelayedError, DeliveryRefusedError, MessageKind
+from domain.notification.rules import NotificationRules
+from domain.vocabulary import Severity
+from resources.notification.claims import Claimed
+from resources.notification.outcomes import record_dead, record_delay
+from resources.notification.paging import write_note
+
+#: Seconds until somebody who did not answer is called again, and how often at most.
+_AGAIN_S = 60
+_CALLS = 2
+
+
+def read_message(connection: Connection, message_id: int, *, lock: bool = False) -> Any | None:
+    """The row of the outbox; None when there is none."""
+    suffix = " FOR UPDATE" if lock else ""
+    return connection.execute(
+        text(f"SELECT * FROM outbox WHERE message_id = :id{suffix}"), {"id": message_id}
+    ).one_or_none()
+
+
+def record_arrival(connection: Connection, message_id: int, provider_id: str) -> bool:
+    """It reached the recipient; whether that was news."""
+    return bool(
+        connection.execute(
+            text(
+                "UPDATE outbox SET state = 'DELIVERED' WHERE message_id = :id AND state = 'SENT' AND provider_id = :provider"
+            ),
+            {"id": message_id, "provider": provider_id},
+        ).rowcount
+    )
+
+
+def record_failure(
+    connection: Connection,
+    rules: Callable[[], NotificationRules],
+    message_id: int,
+    provider_id: str,
+    *,
+    why: str,
+    is_final: bool,
+    now: datetime,
+) -> str:
+    """It did not reach the recipient: "again", "dead", or "ignored" when the report is about another try or came twice."""
+    row = read_message(connection, message_id)
+    if row is None:
+        return "ignored"
+    if row.incident_id is not None:  # before the message: whoever acts on an incident locks in this order too
+        connection.execute(
+            text("SELECT 1 FROM incidents WHERE incident_id = :id FOR KEY SHARE"), {"id": row.incident_id}
+        )
+    row = read_message(connection, message_id, lock=True)
+    if row is None or row.state != "SENT" or row.provider_id != provider_id:
+        return "ignored"
+    connection.execute(text("UPDATE outbox SET state = 'PENDING' WHERE message_id = :id"), {"id": message_id})
+    one = _claimed(row)
+    words = f"{one.channel.value} to {one.recipient}: {why}"
+    if row.incident_id is not None:
+        detail = {"channel": one.channel.value, "to": one.recipient, "reason": why}
+        write_note(connection, row.incident_id, kind="not-reached", detail=detail, now=now)
+    if is_final or one.attempt >= _CALLS:
+        error = DeliveryRefusedError(words, suggestion="the fallback channel is used")
+        record_dead(connection, rules(), one, error, now=now)
+        return "dead"
+    delay = DeliveryDelayedError(words, suggestion="it is tried again", is_certain=True)
+    record_delay(connection, one, delay, due_at=now + timedelta(seconds=_AGAIN_S))
+    return "again"
+
+
+def _claimed(row: Any) -> Claimed:
+    return Claimed(
+        message_id=row.message_id,
+        idempotency_key=row.idempotency_key,
+        incident_id=row.incident_id,
+        kind=MessageKind(row.kind),
+        channel=Channel(row.channel),
+        recipient=row.recipient,
+        severity=Severity(row.severity),
+        is_drill=row.is_drill,
+        facts=row.payload["facts"],
+        cause=row.payload["cause"],
+        attempt=row.attempts,
+        is_possibly_repeated=False,
+        created_at=row.created_at,
+    )

@@ -40,8 +40,10 @@ def make_event(rule: Rule, firing: Firing, *, is_firing: bool, at: datetime, fac
     """The event of one identity of a rule."""
     labels = {**orjson.loads(firing.identity), **rule.labels}
     value, limit, series = _finite(fact.value), _finite(fact.limit), fact.series or {}
-    facts: dict[str, object] = {**fact.texts, **labels, "value": value, "limit": limit}
+    of_series = {**orjson.loads(series.get("labels", "{}")), "metric": series.get("metric_name", "")}
+    facts: dict[str, object] = {**of_series, **fact.texts, **labels, "value": value, "limit": limit}
     annotations = {
+        "triage": "\n".join(rule.triage),
         "runbook": rule.runbook,
         "owner": rule.owner,
         "loader": str(series.get("loader_code", "")),

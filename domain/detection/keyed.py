@@ -16,6 +16,9 @@ from domain.detection.rule import Rule
 from domain.detection.window import Floats, SignalsWindow
 
 
+_IDENTITY = {"position": pl.Int64(), "identity": pl.String()}
+
+
 @dataclass(frozen=True, slots=True)
 class Firing:
     """An identity of a rule that fires: since when, and what it was fired with. Pending: a composite whose `for_s` is not over."""
@@ -86,7 +89,11 @@ def key_frame(frame: pl.DataFrame) -> Keyed:
 
 
 def read_identities(rule: Rule, window: SignalsWindow, positions: Ints) -> pl.DataFrame:
-    """position, identity: the canonical JSON of the labels that count."""
+    """position, identity: the canonical JSON of the labels that count, and of the metric where a rule has several."""
+    if rule.fingerprint is None and len(rule.series.metrics) > 1:
+        chosen = window.series.select("metric_name", "labels")[positions]
+        texts = [write_identity({**orjson.loads(labels), "metric": name}) for name, labels in chosen.iter_rows()]
+        return pl.DataFrame({"position": positions, "identity": texts}, schema=_IDENTITY)
     if rule.fingerprint is None:
         return pl.DataFrame({"position": positions, "identity": window.series["labels"].gather(positions)})
     labels = pl.DataFrame({name: window.label(name).gather(positions) for name in rule.fingerprint})

@@ -1,0 +1,118 @@
+"""The shipped rules over the signals of the synthetic estate, in memory: what they find in faults, what in a healthy week."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+import polars as pl
+
+from domain.anomalies.against_baseline import detect_against_baselines
+from domain.baselines.matching import match_baselines
+from domain.baselines.time_of_week import compute_baselines
+from domain.detection.alert_event import AlertEvent, AlertStatus
+from domain.detection.evaluation import evaluate_rules
+from domain.detection.rule import Anomalous, Rule
+from domain.detection.window import SignalsWindow
+from domain.signals import TIMESTAMP
+from resources.rule_files import load_rule_folder, shipped_rules
+from resources.simulator.fault_model import FaultWindow, load_fault_catalogue
+from tests.fakes.estate_signals import EstateSignals
+
+
+class EstateEvidence:
+    """Baselines of the history and verdicts by them. No control charts, forecasts, log patterns or capacity dates."""
+
+    def __init__(self, judged: EstateSignals, baselines: pl.DataFrame, rules: Sequence[Rule]) -> None:
+        self._signals, self._baselines, self._rules = judged, baselines, rules
+
+    def expected(self, points: pl.DataFrame) -> pl.DataFrame:
+        """The medians of the baselines."""
+        matched = match_baselines(points, self._baselines).filter(pl.col("median").is_not_null())
+        return matched.select("series_id", "captured_at", expected=pl.col("median"))
+
+    @cached_property
+    def _verdicts(self) -> pl.DataFrame:
+        names = {name for rule in self._rules if isinstance(rule.when, Anomalous) for name in rule.series.metrics}
+        chosen = self._signals.series.filter(pl.col("metric_name").is_in(list(names))).select("series_id")
+        verdicts = detect_against_baselines(self._signals.points.join(chosen, on="series_id"), self._baselines)
+        is_above = (pl.col("metric_value") > pl.col("expected")).alias("is_above")
+        return verdicts.filter("is_anomaly").select("series_id", "captured_at", "score", is_above)
+
+    def anomalies(self) -> pl.DataFrame:
+        """What the baselines call anomalous."""
+        return self._verdicts
+
+    def control_charts(self) -> pl.DataFrame:
+        """None."""
+        return pl.DataFrame(schema={"series_id": pl.Int64, "captured_at": TIMESTAMP, "chart": pl.String})
+
+    def forecast_bounds(self) -> pl.DataFrame:
+        """None."""
+        number = pl.Float64
+        types = {"series_id": pl.Int64, "forecast_at": TIMESTAMP, "forecast": number, "lower": number, "upper": number}
+        return pl.DataFrame(schema=types)
+
+    def log_findings(self) -> pl.DataFrame:
+        """None."""
+        text = {name: pl.String for name in ("template_id", "template", "service", "kind")}
+        return pl.DataFrame(schema={**text, "lines": pl.Int64, "score": pl.Float64, "window_start": TIMESTAMP})
+
+    def last_seen(self) -> pl.DataFrame:
+        """The newest sample of every series."""
+        return self._signals.points.group_by("series_id").agg(last_at=pl.col("captured_at").max())
+
+    def capacity(self) -> pl.DataFrame:
+        """None."""
+        types = {"series_id": pl.Int64, "computed_at": TIMESTAMP, "reaches_at": TIMESTAMP, "probability": pl.Float64}
+        return pl.DataFrame(schema=types)
+
+    def reach_us(self, _kind: str) -> int:
+        """Everything is judged."""
+        return 2**62
+
+
+def load_shipped_rules() -> list[Rule]:
+    """The rule files of the product; a broken one is an error."""
+    found = load_rule_folder(shipped_rules() / "detections", Rule)
+    rules = [rule for rule in found.values() if isinstance(rule, Rule)]
+    assert len(rules) == len(found), [rule for rule in found.values() if not isinstance(rule, Rule)]
+    return rules
+
+
+def plan_faults(start: datetime, names: Sequence[str] | None = None, *, every_h: float = 4.0) -> list[FaultWindow]:
+    """Every fault once, one after the other, for its usual time."""
+    faults = [fault for fault in load_fault_catalogue().faults if names is None or fault.name in names]
+    begins = [start + timedelta(hours=every_h * number, minutes=30) for number in range(len(faults))]
+    return [
+        FaultWindow(f"{fault.name}-x", fault.name, at.timestamp(), at.timestamp() + fault.default_for_s)
+        for fault, at in zip(faults, begins, strict=True)
+    ]
+
+
+def detect_in_estate(history: EstateSignals, judged: EstateSignals, *, start: datetime) -> list[AlertEvent]:
+    """All events of the shipped rules in `judged`, which begins at `start`, by baselines of the seven days before."""
+    rules = load_shipped_rules()
+    baselines = compute_baselines(history.points, as_of=start)
+    series = pl.concat([history.series, judged.series]).unique("series_id")
+    end = judged.points["captured_at"].max()
+    assert isinstance(end, datetime)
+    loaders = series["loader_code"].unique().to_list()
+    window = SignalsWindow(
+        series,
+        judged.points,
+        EstateEvidence(judged, baselines, rules),
+        complete_until_us=dict.fromkeys(loaders, int(end.timestamp() * 1e6)),
+        is_history=True,
+    )
+    found = evaluate_rules(rules, window, [], now=end)
+    assert not found.failed, found.failed
+    return found.events
+
+
+def events_of(events: Sequence[AlertEvent], fault: FaultWindow, *, grace_s: float = 1800.0) -> list[AlertEvent]:
+    """What began to fire while a fault lasted, or shortly after. Counts of lines are stamped with the beginning of their bucket."""
+    low = datetime.fromtimestamp(fault.started_s - 300, UTC)
+    high = datetime.fromtimestamp(fault.ended_s + grace_s, UTC)
+    return [event for event in events if event.status is AlertStatus.FIRING and low <= event.at < high]

@@ -221,4 +221,4 @@ def _record(
                 now=utc_now(),
             )
         elif is_delivered:
-            record_arrival(connection, message_id, sid)
+            record_arrival(connection, message_id, sid, now=utc_now())

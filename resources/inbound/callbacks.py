@@ -28,14 +28,16 @@ def read_message(connection: Connection, message_id: int, *, lock: bool = False)
     ).one_or_none()
 
 
-def record_arrival(connection: Connection, message_id: int, provider_id: str) -> bool:
-    """It reached the recipient; whether that was news."""
+def record_arrival(connection: Connection, message_id: int, provider_id: str, *, now: datetime) -> bool:
+    """It reached the recipient; whether that was news. A report may come before the sender has noted that it sent."""
     return bool(
         connection.execute(
             text(
-                "UPDATE outbox SET state = 'DELIVERED' WHERE message_id = :id AND state = 'SENT' AND provider_id = :provider"
+                "UPDATE outbox SET state = 'DELIVERED', provider_id = :provider, sent_at = coalesce(sent_at, :now), due_at = NULL,"
+                " locked_until = NULL WHERE message_id = :id AND ((state = 'SENT' AND provider_id = :provider)"
+                " OR (state = 'PENDING' AND locked_until > :now AND provider_id IS DISTINCT FROM :provider))"
             ),
-            {"id": message_id, "provider": provider_id},
+            {"id": message_id, "provider": provider_id, "now": now},
         ).rowcount
     )
 
@@ -59,7 +61,11 @@ def record_failure(
             text("SELECT 1 FROM incidents WHERE incident_id = :id FOR KEY SHARE"), {"id": row.incident_id}
         )
     row = read_message(connection, message_id, lock=True)
-    if row is None or row.state != "SENT" or row.provider_id != provider_id:
+    if row is None:
+        return "ignored"
+    is_early = row.state == "PENDING" and row.locked_until is not None and row.locked_until > now
+    is_early = is_early and row.provider_id != provider_id  # its sender has not noted yet that it went out
+    if not is_early and (row.state != "SENT" or row.provider_id != provider_id):
         return "ignored"
     connection.execute(text("UPDATE outbox SET state = 'PENDING' WHERE message_id = :id"), {"id": message_id})
     one = _claimed(row)
@@ -67,7 +73,7 @@ def record_failure(
     if row.incident_id is not None:
         detail = {"channel": one.channel.value, "to": one.recipient, "reason": why}
         write_note(connection, row.incident_id, kind="not-reached", detail=detail, now=now)
-    if is_final or one.attempt >= _CALLS:
+    if is_final or is_early or one.attempt >= _CALLS:
         error = DeliveryRefusedError(words, suggestion="the fallback channel is used")
         record_dead(connection, rules(), one, error, now=now)
         return "dead"

@@ -31,6 +31,9 @@ from resources.simulator.memory import limit_allocator
 from resources.simulator.ports import Ports, is_free, load_ports, open_listener, save_ports
 from resources.simulator.process_log import write_log
 from resources.simulator.prometheus_api import PrometheusApi
+from resources.simulator.received import ReceivedBook
+from resources.simulator.receivers import Receivers
+from resources.simulator.receivers_smtp import FakeMailServer
 from resources.simulator.run_feed import RunFeed
 
 
@@ -61,6 +64,9 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=7, help="of a new estate; an existing one keeps its own")
     parser.add_argument("--history-days", type=float, default=30.0, help="of a new estate")
     parser.add_argument("--no-logs", action="store_true", help="without the log store")
+    parser.add_argument(
+        "--twilio-token", default="simulated-auth-token", help="signs what the simulated Twilio sends to the platform"
+    )
     parser.add_argument("--watch-stdin", action="store_true", help="end when standard input closes")
     return parser.parse_args()
 
@@ -75,15 +81,21 @@ def _serve(options: argparse.Namespace, stop: threading.Event) -> int:
     listener = open_listener(options.port, last=last.http)
     estate = open_estate(home, now_ms=_now_ms(), seed=options.seed, history_days=options.history_days)
     store = None if options.no_logs else LogStore(port=_choose_store_port(options, last))
+    receivers = Receivers(ReceivedBook(_now_s), twilio_auth_token=options.twilio_token)
+    mail = FakeMailServer(receivers.book, port=last.smtp if last.smtp and is_free(last.smtp) else 0)
     try:
         sql_url = options.sql_url or f"sqlite:///{estate.folder / 'etl_runs.db'}"
         feeds = _build_feeds(estate, store, sql_url, keep_days=options.history_days)
         urls = {"prometheus_url": f"http://127.0.0.1:{listener.getsockname()[1]}", "sql_url": sql_url}
         if store is not None:
             urls["elasticsearch_url"] = store.url
-        save_ports(estate.folder / "ports.json", Ports(listener.getsockname()[1], store.port if store else 0))
-        _run_server(estate, feeds, urls, listener, stop, watch_stdin=options.watch_stdin)
+        urls["receivers_url"] = f"{urls['prometheus_url']}/receivers"
+        urls["smtp_url"] = mail.url
+        ports = Ports(listener.getsockname()[1], store.port if store else 0, mail.port)
+        save_ports(estate.folder / "ports.json", ports)
+        _run_server(estate, feeds, urls, listener, stop, receivers=receivers, watch_stdin=options.watch_stdin)
     finally:
+        mail.close()
         if store is not None:
             store.close()
     return 0
@@ -117,9 +129,14 @@ def _run_server(
     listener: socket.socket,
     stop: threading.Event,
     *,
+    receivers: Receivers,
     watch_stdin: bool,
 ) -> None:
-    routes = PrometheusApi(estate.samples, _now_ms).routes() + ControlApi(estate, feeds, _now_s, urls).routes()
+    routes = [
+        *PrometheusApi(estate.samples, _now_ms).routes(),
+        *ControlApi(estate, feeds, _now_s, urls).routes(),
+        *receivers.routes(),
+    ]
     config = uvicorn.Config(Starlette(routes=routes), log_level="error", access_log=False, timeout_graceful_shutdown=3)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="http")

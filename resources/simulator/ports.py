@@ -18,6 +18,7 @@ class Ports:
 
     http: int = 0
     elasticsearch: int = 0
+    smtp: int = 0
 
 
 def load_ports(path: Path) -> Ports:

@@ -20,6 +20,8 @@ from api.edge_request import RequestRules
 from api.pages.assembly import install_pages
 from api.problems import PROBLEMS, install_problem_handlers
 from api.routes import (
+    alertmanager_webhook,
+    alerts,
     api_tokens,
     audit,
     auth,
@@ -32,9 +34,13 @@ from api.routes import (
     loader_impact,
     loaders,
     login_audit,
+    maintenance,
+    messages,
     metrics,
+    on_call,
     rate_limits,
     signals,
+    silences,
     users,
     webhooks_slack,
     webhooks_twilio,
@@ -108,7 +114,11 @@ def create_app(settings: Settings, url: DatabaseUrl) -> FastAPI:
     for router in (loaders.router, loader_decisions.router, loader_impact.router):
         app.include_router(router)
     app.include_router(breakers.router)
+    app.include_router(messages.router)
+    app.include_router(on_call.router)
     app.include_router(metrics.router)
+    for router in (alerts.router, silences.router, maintenance.router, alertmanager_webhook.router):
+        app.include_router(router)
     app.include_router(webhooks_twilio.router)
     app.include_router(webhooks_slack.router)
     install_pages(app)

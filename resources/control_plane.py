@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from resources.access.users import Users
     from resources.loaders.impact import Impact, ImpactPreview
     from resources.loaders.versions import LoaderVersions
+    from resources.notification.rule_store import RuleStore
     from resources.workbook.service import Workbooks
 
 
@@ -198,6 +199,13 @@ class ControlPlane:
         active = self.loaders.get(code, running).definition if running else None
         with open_lake(self.settings, self.url, is_read_only=True) as lake:
             return self.impact.preview(record.definition, version=version, active=active, lake=lake, at=at)
+
+    @cached_property
+    def notification_rules(self) -> RuleStore:
+        """Who is told, when and how."""
+        from resources.notification.rule_store import RuleStore
+
+        return RuleStore(self.settings)
 
     @cached_property
     def workbooks(self) -> Workbooks:

@@ -58,6 +58,7 @@ def _examine_platform(settings: Settings) -> Iterator[Finding]:
     from resources.doctor.capture import check_capture
     from resources.doctor.finding import problem, warning
     from resources.doctor.machine import check_machine
+    from resources.doctor.notification import check_notification
     from resources.doctor.services import check_analytics, check_services
     from resources.doctor.storage import check_database, check_lake, check_lake_folder
     from resources.lake.connection import open_lake
@@ -76,6 +77,7 @@ def _examine_platform(settings: Settings) -> Iterator[Finding]:
             yield from found
             if any(one.verdict == "problem" for one in found):
                 return
+            yield from check_notification(settings, url)
             with open_lake(settings, url, is_read_only=True) as lake:
                 yield from check_lake(lake)
                 yield from check_capture(settings, url, lake)

@@ -40,6 +40,8 @@ PERMISSIONS: dict[str, dict[str, frozenset[Role]]] = {
         "rollback": _OPERATORS,
         "capture": _OPERATORS,
     },
+    "alerts": {"read": _ALL, "act": _OPERATORS, "send": _OPERATORS},  # send: a machine that finds some, Alertmanager
+    "silences": {"read": _ALL, "act": _OPERATORS},  # with maintenance windows and the allow-list
     "users": {"read": _ADMINS, "edit": _ADMINS},
     "api-tokens": {"read": _ADMINS, "edit": _ADMINS},
     "field-policies": {"read": _ADMINS, "edit": _ADMINS},
@@ -47,6 +49,8 @@ PERMISSIONS: dict[str, dict[str, frozenset[Role]]] = {
     "breakers": {"read": _OPERATORS, "reset": _ADMINS},
     "keys": {"read": _ADMINS, "rotate": _ADMINS},
     "login-audit": {"read": _ADMINS},
+    "on-call": {"read": _ALL, "edit": _OPERATORS},
+    "messages": {"read": _ALL, "replay": _OPERATORS, "test": _OPERATORS},
     "audit": {"read": _ADMINS, "export": _ADMINS, "verify": _ADMINS},
 }
 

@@ -112,6 +112,18 @@ def list_messages(
     return list(rows), total
 
 
+def read_message(connection: Connection, message_id: int) -> Any:
+    """One row.
+
+    Raises:
+        NotFoundError: no such message.
+    """
+    row = connection.execute(text("SELECT * FROM outbox WHERE message_id = :id"), {"id": message_id}).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no message {message_id}", suggestion="`etlmon notify list` shows the newest")
+    return row
+
+
 def replay_message(connection: Connection, message_id: int, *, actor: str, now: datetime, audit: AuditLog) -> Any:
     """A dead letter is tried again from the beginning, under its old key; the row afterwards.
 

@@ -101,7 +101,7 @@ def _send_test(control: ControlPlane, name: str, to: str | None, *, actor: str) 
     from resources.clock import utc_now
     from resources.json_logs import new_correlation_id
     from resources.notification.outbox import read_message, write_messages
-    from resources.notification.service import delivery_of, compose_test
+    from resources.notification.service import compose_test, delivery_of
     from resources.postgres.engine import transaction
 
     if name not in set(Channel):

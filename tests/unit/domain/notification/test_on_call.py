@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -83,27 +84,26 @@ def test_turns_of_several_weeks() -> None:
 
 @given(
     st.sampled_from(ZONES),
-    st.sampled_from(["daily", "weekly"]),
-    st.integers(1, 3),
+    st.tuples(st.sampled_from(["daily", "weekly"]), st.integers(1, 3)),
     st.sampled_from(["00:00", "02:00", "02:30", "09:00", "23:59"]),
     st.datetimes(min_value=datetime(2026, 1, 10), max_value=datetime(2028, 12, 1)),  # noqa: DTZ001
     st.integers(1, 20),
 )
 def test_shifts_cover_every_instant_and_say_what_asking_says(
-    zone: str, rotation: str, every: int, handover: str, start: datetime, days: int
+    zone: str, turn: tuple[str, int], handover: str, start: datetime, days: int
 ) -> None:
-    schedule = rota(zone, rotation=rotation, every=every, handover=handover)
+    schedule = rota(zone, rotation=turn[0], every=turn[1], handover=handover)
     begin = start.replace(microsecond=0, tzinfo=UTC)
     shifts = list_shifts(schedule, begin, begin + days * DAY)
     assert (shifts[0].starts_at, shifts[-1].ends_at) == (begin, begin + days * DAY)
-    assert all(one.ends_at == other.starts_at for one, other in zip(shifts, shifts[1:], strict=False))
-    assert all(one.person != other.person for one, other in zip(shifts, shifts[1:], strict=False))
+    assert all(one.ends_at == other.starts_at for one, other in pairwise(shifts))
+    assert all(one.person != other.person for one, other in pairwise(shifts))
     order = ["ann", "ben", "cleo"]
     for one in shifts:
         middle = one.starts_at + (one.ends_at - one.starts_at) / 2
         for instant in (one.starts_at, middle, one.ends_at - timedelta(seconds=1)):
             assert on_call_at(schedule, instant).person == one.person
-    for one, other in zip(shifts, shifts[1:], strict=False):
+    for one, other in pairwise(shifts):
         assert order.index(str(other.person)) == (order.index(str(one.person)) + 1) % 3, (
             "turns in order, nobody skipped"
         )

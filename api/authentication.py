@@ -15,6 +15,8 @@ from resources.secret_files import load_token
 
 #: The machine that the platform itself provides for: pushing signals with the token of HOME/secrets/push.token.
 _PUSHER = Caller("push-token", Role.OPERATOR, scopes=frozenset({"signals:push", "signals:read"}))
+#: Alertmanager, with the token of HOME/secrets/webhooks.token.
+_ALERTMANAGER = Caller("alertmanager", Role.OPERATOR, scopes=frozenset({"alerts:send"}))
 _LONGEST = 8192
 
 
@@ -24,6 +26,7 @@ class Authentication:
     def __init__(self, control: ControlPlane) -> None:
         self._control = control
         self._push_token = load_token(control.settings.home, "push.token").encode()
+        self._webhook_token = load_token(control.settings.home, "webhooks.token").encode()
 
     def __call__(self, request: Request) -> Caller | None:
         """See `api.access.Authenticator`. A cookie counts only where there is no `Authorization`."""
@@ -42,6 +45,8 @@ class Authentication:
             raise unknown_credential()
         if secrets.compare_digest(token.encode(), self._push_token):
             return _PUSHER
+        if secrets.compare_digest(token.encode(), self._webhook_token):
+            return _ALERTMANAGER
         if token.startswith(api_tokens.PREFIX):
             return self._control.api_tokens.find_caller(token)
         return self._by_session(token)

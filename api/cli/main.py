@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "alert": ("api.cli.alert", "Alerts: list, show, say whether one was right, precision of the rules."),
     "silence": ("api.cli.silence", "Who does not want to hear of what: add, preview, list, end."),
     "why": ("api.cli.why", "Why somebody was or was not paged for an alert or incident."),
+    "rules": ("api.cli.rules", "Detection rules: test their cases, list, run over the past, import from Prometheus."),
     "audit": ("api.cli.audit", "Who changed what: list, show, export, verify that nobody tampered with it."),
     "keys": ("api.cli.keys", "Encryption and signing keys: list, rotate while everything runs, prune."),
     "backup": ("api.cli.backup", "Write a consistent copy of records and lake."),

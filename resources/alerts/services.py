@@ -1,0 +1,46 @@
+"""What API and command line need of alerts, over one control plane; each part is made when it is first asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from domain.detection.correlation import CorrelationPolicy
+from resources.alerts.desk import AlertDesk
+from resources.alerts.opening import open_incident_desk
+from resources.alerts.policy import load_correlation_policy
+from resources.alerts.silences import Silences
+from resources.alerts.verdicts import Verdicts
+from resources.control_plane import ControlPlane
+from resources.incidents.desk import IncidentDesk
+
+
+class AlertServices:
+    """Holds nothing open."""
+
+    def __init__(self, control: ControlPlane) -> None:
+        self.control = control
+
+    @cached_property
+    def policy(self) -> CorrelationPolicy:
+        """`rules/correlation.yaml`."""
+        return load_correlation_policy(self.control.settings.rules_path)
+
+    @cached_property
+    def incidents(self) -> IncidentDesk:
+        """With notifications behind it."""
+        return open_incident_desk(self.control.settings)
+
+    @cached_property
+    def desk(self) -> AlertDesk:
+        """Where events go."""
+        return AlertDesk(self.incidents, self.policy)
+
+    @cached_property
+    def silences(self) -> Silences:
+        """Silences, maintenance windows, allow-list."""
+        return Silences(self.control.engine, self.control.audit, self.incidents)
+
+    @cached_property
+    def verdicts(self) -> Verdicts:
+        """What people say of alerts."""
+        return Verdicts(self.control.engine, self.control.audit)

@@ -67,16 +67,18 @@ def _frame(found: Judged) -> pl.DataFrame:
 
 
 def _rate(found: Judged, when: Rate) -> Floats:
-    """Difference to the newest sample at least `over_s` older, per `per_s`."""
+    """Difference to the newest sample at least `over_s` older, per `per_s`; what a counter had before a restart counts on."""
     frame = _frame(found)
+    if when.is_counter:
+        before = pl.col("value").shift(1).over("position")
+        lost = pl.when(pl.col("value") < before).then(before).otherwise(0.0)
+        frame = frame.with_columns(pl.col("value") + lost.cum_sum().over("position"))
     older = frame.select("position", pl.col("at_us").alias("then_us"), pl.col("value").alias("then"))
     wanted = frame.with_columns(wanted_us=pl.col("at_us") - int(when.over_s * 1e6))
     joined = wanted.join_asof(
         older, left_on="wanted_us", right_on="then_us", by="position", strategy="backward", check_sortedness=False
     )
     rise = pl.col("value") - pl.col("then")
-    if when.is_counter:
-        rise = pl.when(rise < 0).then(pl.col("value")).otherwise(rise)
     seconds = (pl.col("at_us") - pl.col("then_us")) / 1e6
     is_near = seconds <= 2 * when.over_s
     rate = joined.select(pl.when(is_near).then(rise / seconds * when.per_s))

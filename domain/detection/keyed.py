@@ -15,7 +15,6 @@ from domain.detection.judged import Judged
 from domain.detection.rule import Rule
 from domain.detection.window import Floats, SignalsWindow
 
-
 _IDENTITY = {"position": pl.Int64(), "identity": pl.String()}
 
 

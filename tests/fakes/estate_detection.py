@@ -56,7 +56,7 @@ class EstateEvidence:
 
     def log_findings(self) -> pl.DataFrame:
         """None."""
-        text = {name: pl.String for name in ("template_id", "template", "service", "kind")}
+        text = dict.fromkeys(("template_id", "template", "service", "kind"), pl.String)
         return pl.DataFrame(schema={**text, "lines": pl.Int64, "score": pl.Float64, "window_start": TIMESTAMP})
 
     def last_seen(self) -> pl.DataFrame:

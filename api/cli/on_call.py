@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from domain.notification.on_call import Shift
     from resources.control_plane import ControlPlane
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="On call: now, the coming days, gaps, overrides.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="On call: now, the coming days, gaps, overrides.\n\nExample: etlmon on-call now",
+)
 
 Home = Annotated[Path | None, typer.Option(help="home of the platform")]
 User = Annotated[str | None, typer.Option("--user", help="act as this user; asks for the password")]

@@ -42,7 +42,7 @@ class NotificationDesk:
         if what in {"opened", Action.REOPEN}:
             self._open(pager)
         elif what in _WORKING:
-            self._take(pager)
+            self._take(pager, what)
         elif what == Action.SNOOZE:
             timers.stop_timer(pager, timers.SNOOZED)
             self._cancel(pager, "snoozed", MessageKind.ESCALATED, calls=(Channel.VOICE,))
@@ -99,12 +99,12 @@ class NotificationDesk:
         name = "opened" if episode == 1 else f"reopened:{episode}"
         timers.tell_first_line(pager, cause=f"incident:{pager.view.incident_id}:{name}")
 
-    def _take(self, pager: Pager) -> None:
+    def _take(self, pager: Pager, what: str) -> None:
         """Somebody works on it: no more escalation, no call."""
         view = pager.view
         timers.stop_timer(pager, f"{view.state.value.lower()} by {view.acknowledged_by or 'somebody'}")
         self._cancel(pager, "acknowledged before it went out", MessageKind.ESCALATED, calls=(Channel.VOICE,))
-        if view.acknowledged_at == pager.now:
+        if what == Action.ACKNOWLEDGE or view.acknowledged_at == pager.now:
             pager.notice(MessageKind.ACKNOWLEDGED, cause=f"incident:{view.incident_id}:acknowledged:{view.revision}")
 
     def _end(self, pager: Pager, what: str) -> None:

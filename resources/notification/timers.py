@@ -132,10 +132,14 @@ def escalate_due(connection: Connection, rules: NotificationRules, *, now: datet
     due = list(connection.execute(text(f"{_DUE} ORDER BY due_at LIMIT :limit"), {"now": now, "limit": limit}).scalars())
     if not due:
         return 0
-    connection.execute(
-        text("SELECT 1 FROM incidents WHERE incident_id = ANY(:due) ORDER BY incident_id FOR UPDATE"), {"due": due}
+    held = connection.execute(  # what somebody acts on at this moment is left to the next tick
+        text(
+            "SELECT incident_id FROM incidents WHERE incident_id = ANY(:due) ORDER BY incident_id FOR UPDATE SKIP LOCKED"
+        ),
+        {"due": due},
     )
-    still = connection.execute(text(f"{_DUE} AND incident_id = ANY(:due) ORDER BY due_at"), {"now": now, "due": due})
+    mine = list(held.scalars())
+    still = connection.execute(text(f"{_DUE} AND incident_id = ANY(:mine) ORDER BY due_at"), {"now": now, "mine": mine})
     taken = list(still.scalars())
     for incident_id in taken:
         _take_step(Pager(connection, rules, read_view(connection, incident_id), now, base_url))

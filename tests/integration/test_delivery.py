@@ -270,3 +270,38 @@ def test_a_resolved_incident_takes_back_calls_only(estate: Estate) -> None:
     kinds = {(one[0], one[1]) for one in estate.told()}
     assert ("opened", "voice") not in kinds
     assert {("opened", "email"), ("resolved", "email")} <= kinds
+
+
+def test_acting_escalating_and_delivering_at_once_never_lock_each_other_out(estate: Estate) -> None:
+    estate.channels[Channel.SMS].fail = failing(UNKNOWN)
+    estate.channels[Channel.SLACK].fail = failing(BUSY)
+    views = [estate.open(Severity.CRITICAL, service=f"s{number}") for number in range(24)]
+    estate.later(300)
+
+    def acknowledge() -> None:
+        for view in reversed(views):
+            estate.act(view.incident_id, Action.ACKNOWLEDGE)
+
+    with ThreadPoolExecutor(4) as threads:
+        work = [threads.submit(one) for one in (acknowledge, estate.escalate, estate.deliver, estate.deliver)]
+        for one in work:
+            one.result(60)
+    estate.tick()
+    assert estate.ask("SELECT 1 FROM escalations WHERE due_at IS NOT NULL") == []
+    assert estate.rows("kind = 'escalated' AND state = 'PENDING' AND attempts = 0") == []
+
+
+def test_acknowledged_again_after_a_relapse_tells_again(estate: Estate) -> None:
+    view = estate.open(Severity.HIGH)
+    estate.tick()
+    for _ in range(2):
+        estate.forget()
+        estate.later(10)
+        estate.act(view.incident_id, Action.ACKNOWLEDGE, actor="ann")
+        estate.tick()
+        assert ("acknowledged", "email") in {(one[0], one[1]) for one in estate.told()}
+        estate.later(10)
+        estate.act(view.incident_id, Action.RESOLVE)
+        estate.later(10)
+        estate.act(view.incident_id, Action.REOPEN)
+        estate.tick()

@@ -17,7 +17,14 @@ from urllib.parse import urlsplit
 import orjson
 import requests
 
-from domain.errors import CircuitOpenError, SourceError, SourceFailedError, SourceLimitError, SourceTlsError
+from domain.errors import (
+    CircuitOpenError,
+    SourceError,
+    SourceFailedError,
+    SourceLimitError,
+    SourceTlsError,
+    SourceUnreachableError,
+)
 from domain.loaders.definition import Connection
 from domain.notification.addresses import mask_addresses
 from domain.notification.message import DeliveryDelayedError, DeliveryRefusedError
@@ -27,6 +34,8 @@ from resources.outgoing_http import Deadline, HttpReply, HttpRequest, fetch_repl
 from resources.secret_registry import mask_secrets
 
 _MAX_ANSWER = 1 << 20
+#: A connection that was never made; one that was lost may have carried the message.
+_NOT_REACHED = re.compile(r"refused|resol|unreachable|no route|not known|not connected", re.IGNORECASE)
 _MAX_WAIT_S = 3600
 _LOGINS = frozenset({401, 403})
 _LATER = frozenset({408, 409, 425, 429})
@@ -108,8 +117,14 @@ def translated(provider: Provider) -> Iterator[None]:
             suggestion="it is tried again; look at the provider's status page if it lasts",
             provider=provider.name,
             **({"retry_after_s": wait} if wait is not None else {}),
-            is_certain=error.error_type in {"SOURCE_UNREACHABLE", "SOURCE_FAILED"},
+            is_certain=_is_certain(error),
         ) from None
+
+
+def _is_certain(error: SourceError) -> bool:
+    """Whether the message certainly did not go out: nobody was reached at all, or the provider itself says that it failed."""
+    is_not_reached = isinstance(error, SourceUnreachableError) and _NOT_REACHED.search(error.reason) is not None
+    return is_not_reached or isinstance(error, SourceFailedError)
 
 
 def refuse(provider: Provider, status: int, words: str, *, headers: Mapping[str, str]) -> NoReturn:

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 from domain.errors import (
     ConfigurationError,
+    SourceAnswerError,
     SourceFailedError,
     SourceTimeoutError,
     SourceTlsError,
@@ -123,9 +124,11 @@ class MailSmtp:
             ) from None
         except TimeoutError:
             raise SourceTimeoutError(f"{where} did not answer in time", suggestion="wait") from None
+        except smtplib.SMTPServerDisconnected:
+            raise SourceAnswerError(f"{where} hung up in the middle", suggestion="is it running?") from None
         except (OSError, smtplib.SMTPException) as error:
-            kind = type(error).__name__
-            raise SourceUnreachableError(f"cannot talk to {where}: {kind}", suggestion="is it running?") from None
+            why = str(error.strerror or type(error).__name__)
+            raise SourceUnreachableError(f"cannot talk to {where}: {why}", suggestion="is it running?") from None
 
     def _connect(self) -> smtplib.SMTP:
         server = self._server

@@ -37,6 +37,9 @@ class CorrelationPolicy(Frozen):
     root_may_change_s: float = Field(default=600.0, ge=0, description="how old an incident may be to be named anew")
     quiet_s: float = Field(default=300.0, ge=0, description="an incident is over when its alerts are, for so long")
     relapse_s: float = Field(default=3600.0, ge=0, description="the same alert within it reopens its incident")
+    still_firing_s: float = Field(
+        default=900.0, ge=0, description="what fires so long after a person resolved its incident reopens it"
+    )
     storm_at: int = Field(default=10, ge=2, description="more new incidents of one rule at once are one incident")
     saturation: list[str] = Field(
         default_factory=list, description="matchers; an alert that one of them means is about a resource"

@@ -178,13 +178,20 @@ class Admission:
             case.former[row.alert_id] = known.incident_id
             free.append(row)
         for incident_id, some in back.items():
-            self._return(case, incident_id, some, is_over=IncidentState(former[some[0].fingerprint].state) in _OVER)
+            self._return(case, incident_id, some)
         case.asking = free
 
-    def _return(self, case: _Case, incident_id: int, rows: list[AlertRow], *, is_over: bool) -> None:
+    @staticmethod
+    def _is_over(case: _Case, incident_id: int) -> bool:
+        """Its state now, held until the end of the transaction."""
+        query = text("SELECT state FROM incidents WHERE incident_id = :id FOR UPDATE")
+        return IncidentState(case.connection.execute(query, {"id": incident_id}).scalar_one()) in _OVER
+
+    def _return(self, case: _Case, incident_id: int, rows: list[AlertRow]) -> None:
+        is_over = self._is_over(case, incident_id)
         code, titles = incident_code(incident_id), ", ".join(row.title for row in rows[:3])
         if is_over:
-            request = Request(Action.REOPEN, "detection", "rule", case.now, reason=f"it is back: {titles}")
+            request = Request(Action.REOPEN, "detection", "rule", case.now, reason=f"it fires again or still: {titles}")
             self._incidents.act(case.connection, incident_id, request)
             case.answer.reopened.append(incident_id)
         elsewhere = [row for row in rows if row.incident_id != incident_id or row.suppressed_by is not None]
@@ -202,6 +209,8 @@ class Admission:
         case.decisions += [DecisionRow(row.alert_id, kind, words) for row in rows]
 
     def _apply(self, case: _Case, group: Group) -> None:
+        if group.incident_id is not None and self._is_over(case, group.incident_id):
+            group.incident_id, group.members = None, []  # somebody was faster: nothing joins what is over
         if group.incident_id is None:
             self._open(case, group)
         else:

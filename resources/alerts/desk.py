@@ -6,6 +6,7 @@ Every method works in the caller's transaction, one after the other across all p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,7 +16,7 @@ from domain.detection.alert_event import AlertEvent, AlertStatus
 from domain.detection.correlation import CorrelationPolicy, rank_roots
 from domain.detection.flapping import decide_flapping
 from domain.detection.platform_events import BROKEN_RULE, event_of_broken_rule, platform_event
-from domain.errors import InputDataError, NotFoundError, RuleFileError
+from domain.errors import ConflictError, InputDataError, NotFoundError, RuleFileError
 from domain.incidents.lifecycle import Action, Request
 from domain.incidents.view import IncidentView, incident_code
 from domain.vocabulary import Severity
@@ -39,6 +40,10 @@ _HELD_BACK = (
     "(starts_with(a.suppressed_by, 'inhibited:') AND EXISTS (SELECT 1 FROM alerts AS s WHERE s.status = 'FIRING'"
     " AND s.alert_id = CASE WHEN starts_with(a.suppressed_by, 'inhibited:') THEN substr(a.suppressed_by, 11)::bigint END))"
     " OR (a.suppressed_by = 'flapping' AND a.is_flapping))))"
+)
+_STILL_FIRING = (
+    "a.status = 'FIRING' AND a.suppressed_by IS NULL AND a.incident_id IN (SELECT incident_id FROM incidents"
+    " WHERE state = 'RESOLVED' AND resolved_at BETWEEN :from AND :until)"
 )
 _QUIET = text(
     "SELECT i.incident_id, max(a.resolved_at) AS quiet_since, count(*) AS alerts FROM incidents AS i JOIN alerts AS a USING (incident_id)"
@@ -268,8 +273,13 @@ class AlertDesk:
         return len(calm)
 
     def _readmit(self, connection: Connection, now: datetime) -> Admitted:
-        """Alerts that fire and are held back ask again; those for which nothing has changed stay as they are."""
-        return self._admission.admit(connection, read_alerts(connection, _HELD_BACK, {}), now=now)
+        """Alerts that fire and are held back ask again; those for which nothing has changed stay as they are.
+
+        So do those that fire on although somebody has resolved their incident some time ago.
+        """
+        still = {"from": now - timedelta(days=1), "until": now - timedelta(seconds=self._policy.still_firing_s)}
+        rows = read_alerts(connection, _HELD_BACK, {}) + read_alerts(connection, _STILL_FIRING, still)
+        return self._admission.admit(connection, list({row.alert_id: row for row in rows}.values()), now=now)
 
     def _resolve_quiet(self, connection: Connection, now: datetime) -> list[int]:
         until = now - timedelta(seconds=self._policy.quiet_s)
@@ -277,6 +287,7 @@ class AlertDesk:
         for row in connection.execute(_QUIET, {"until": until}).all():
             words = f"all {row.alerts} alerts are over since {row.quiet_since:%H:%M:%S} UTC"
             request = Request(Action.RESOLVE, "detection", "rule", now, reason=words)
-            if self._incidents.act(connection, row.incident_id, request).is_change:
+            with suppress(ConflictError):  # a person was faster
+                self._incidents.act(connection, row.incident_id, request)
                 resolved.append(row.incident_id)
         return resolved

@@ -157,6 +157,17 @@ def test_flapping_does_not_bring_back_what_a_person_has_closed(world: AlertWorld
     assert world.incident(incident_id).state == "OPEN"
 
 
+def test_what_fires_on_although_a_person_resolved_it_comes_back(world: AlertWorld) -> None:
+    (incident_id,) = world.receive(make_event(0)).opened
+    with world.transaction() as connection:
+        world.incidents.act(
+            connection, incident_id, Request(Action.RESOLVE, "ann", "page", NOON + timedelta(minutes=5))
+        )
+    assert world.review(19).reopened == ()
+    assert world.review(20).reopened == (incident_id,)
+    assert world.review(21).reopened == ()
+
+
 def silence(world: AlertWorld, *, until: float, value: str = "loader") -> None:
     with world.transaction() as connection:
         connection.execute(

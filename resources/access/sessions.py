@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, text
 from domain.access.permissions import Caller, Role
 from resources.access.login_audit import Visitor
 from resources.clock import utc_now
-from resources.postgres.engine import transaction
+from resources.postgres.engine import reading, transaction
 
 SESSION_LIFE = timedelta(days=7)
 _KEPT = timedelta(days=30)
@@ -55,7 +55,7 @@ class Sessions:
             "SELECT u.username, u.role, u.has_to_change_password FROM sessions s JOIN users u USING (username)"
             f" WHERE s.session_id = :session_id AND {_STANDS}"
         )
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             row = connection.execute(query, {"session_id": session_id, "at": utc_now()}).one_or_none()
         if row is None:
             return None

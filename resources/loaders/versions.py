@@ -47,7 +47,7 @@ from resources.loaders.version_rows import (
     read_versions,
     update_versions,
 )
-from resources.postgres.engine import transaction
+from resources.postgres.engine import reading, transaction
 from resources.secret_files import load_secret_file
 
 _RESOURCE = "loaders"
@@ -112,7 +112,7 @@ class LoaderVersions:
         Raises:
             NotFoundError: no such loader.
         """
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             summary = read_summary(connection, code)
         if summary is None:
             raise no_loader(code)
@@ -131,7 +131,7 @@ class LoaderVersions:
         offset: int = 0,
     ) -> LoaderPage:
         """Summaries of loaders and how many match in all; see `resources.loaders.listing`."""
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             return list_loaders(
                 connection,
                 search=search,

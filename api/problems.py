@@ -193,7 +193,10 @@ def problem_of_defect(error: Exception) -> JSONResponse:
 def allowed_methods(app: FastAPI, path: str) -> set[str]:
     """Every method of a path in the OpenAPI document; the framework names those of the first route that fits."""
     found: set[str] = set()
-    for template, methods in app.openapi()["paths"].items():
+    documented = app.openapi()["paths"]
+    if path in documented:  # a path of its own, not a value of a neighbour's parameter
+        return {method.upper() for method in documented[path]}
+    for template, methods in documented.items():
         if compile_path(template)[0].match(path):
             found |= {method.upper() for method in methods}
     return found

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
+
+_DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 
 
 class WireModel(BaseModel):
@@ -15,6 +18,15 @@ class WireModel(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
 
 
+def _written_as_text(given: object) -> object:
+    """Pydantic would read "1.5" as seconds since 1970; the contract says RFC 3339."""
+    if isinstance(given, str) and not _DATE_AND_TIME.match(given):
+        raise ValueError("write it as in RFC 3339, for example 2026-11-01T00:00:00Z")
+    return given
+
+
+#: An instant with its zone.
+Instant = Annotated[AwareDatetime, BeforeValidator(_written_as_text)]
 #: Rows of one page.
 Limit = Annotated[int, Query(ge=1, le=500, description="rows of this page")]
 #: Rows before it.

@@ -20,7 +20,7 @@ _PATH = "/api/v1/auth/oidc"
 _REDIRECT: dict[int | str, dict[str, Any]] = {
     303: {"description": "go there", "headers": {"Location": {"schema": {"type": "string"}}}}
 }
-Text = Annotated[str, Query(max_length=4096)]
+Text = Annotated[str, Query(max_length=2000)]
 
 
 @router.get("/start", status_code=303, response_class=RedirectResponse, responses=_REDIRECT)

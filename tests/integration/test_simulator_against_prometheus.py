@@ -188,7 +188,7 @@ def _is_ready(client: httpx.Client) -> bool:
 def ours(store: SampleStore):
     port = free_port()
     app = Starlette(routes=PrometheusApi(store, lambda: END_MS).routes())
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:

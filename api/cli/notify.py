@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from resources.control_plane import ControlPlane
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="Messages: list, dead letters, replay, test a channel."
+    add_completion=False,
+    no_args_is_help=True,
+    help="Messages: list, dead letters, replay, test a channel.\n\nExample: etlmon notify test slack --to ann",
 )
 
 Home = Annotated[Path | None, typer.Option(help="home of the platform")]

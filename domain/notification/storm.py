@@ -12,6 +12,8 @@ from typing import Any
 from domain.notification.tiers import ChannelRules, StormRules
 from domain.vocabulary import Severity
 
+#: Codes on one line, so that no text cuts it.
+_CODES = 20
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
@@ -57,9 +59,10 @@ def compose_bundles(
 ) -> list[tuple[list[int], Severity, dict[str, Any]]]:
     """Bundles as (numbers of their messages, worst severity, facts).
 
-    `facts`: title, `counts` per severity, `incidents` (the most urgent, at most `top`), `critical` (every CRITICAL incident
-    of this bundle: code, title, service), part, parts. A channel that names all gets as many bundles as its size demands;
-    another names the first and says how many more there are (`critical_not_named`).
+    `facts`: what every message has (title, service, detected_at, incident_url), `lines` for people, `counts` per severity,
+    `incidents` (the most urgent, at most `top`), `critical` (every CRITICAL incident of this bundle: code, title, service),
+    part, parts. A channel that names all gets as many bundles as its size demands; another names the first and says how many
+    more there are (`critical_not_named`).
     """
     ordered = sorted(messages, key=lambda one: (_RANK[one.severity], one.message_id))
     incidents = {one.facts.get("code", one.message_id): one for one in reversed(ordered)}
@@ -89,11 +92,32 @@ def compose_bundles(
                 "critical_not_named": 0 if channel.names_all else len(critical) - len(part),
                 "part": number + 1,
                 "parts": len(parts),
-                "incidents_url": ordered[0].facts.get("incidents_url", ""),
+                **_shown(unique, part, len(critical) - len(part) if not channel.names_all else 0, rules.top),
             },
         )
         for number, part in enumerate(parts)
     ]
+
+
+def _shown(unique: Sequence[Bundled], critical: Sequence[dict[str, Any]], unnamed: int, top: int) -> dict[str, Any]:
+    """What people read. The codes stand first: a channel that shows a few lines shows them."""
+    services = list(dict.fromkeys(str(one.facts["service"]) for one in unique if one.facts.get("service")))
+    more = f" and {len(services) - 3} more" if len(services) > 3 else ""
+    codes = [str(one["code"]) for one in critical]
+    lines = [f"CRITICAL: {', '.join(codes[at : at + _CODES])}" for at in range(0, len(codes), _CODES)]
+    if unnamed:
+        lines.append(f"and {unnamed} more CRITICAL, named by mail and chat")
+    lines += [
+        f"{one.severity.value} {one.facts.get('code', '')} {str(one.facts.get('title', ''))[:80]}"
+        for one in unique[:top]
+    ]
+    known = sorted(str(one.facts["detected_at"]) for one in unique if one.facts.get("detected_at"))
+    return {
+        "service": f"{', '.join(services[:3])}{more}",
+        "detected_at": known[0] if known else None,
+        "incident_url": unique[0].facts.get("incidents_url", ""),
+        "lines": lines,
+    }
 
 
 def _named(one: Bundled) -> dict[str, Any]:

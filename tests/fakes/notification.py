@@ -21,6 +21,7 @@ from resources.breakers import Breakers
 from resources.incidents.desk import IncidentDesk, NewIncident
 from resources.notification.delivery import Delivered, Delivery
 from resources.notification.desk import NotificationDesk
+from resources.notification.service import run_tick
 from resources.postgres.engine import make_engine, transaction
 from resources.rule_files import load_rule_file, shipped_rules
 from tests.fakes.platform import Platform
@@ -91,8 +92,7 @@ class Estate:
     def tick(self, seconds: float = 0) -> None:
         """One round of the platform, some time later."""
         self.later(seconds)
-        self.escalate()
-        self.deliver()
+        run_tick(self.engine, self.notification, self.delivery, now=self.now)
 
     def told(self) -> list[tuple[str, str, str]]:
         """(kind, channel, recipient) of everything that went out, sorted."""

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import Field
 
 from api.access import allow, current_caller
-from api.alerting import Matchers, Reason, Services, WireMatcher, plain
+from api.alerting import Matchers, Moment, Reason, Services, WireMatcher, plain
 from api.wire import Instant, WireModel
 from domain.access.permissions import Caller
 from resources.clock import utc_now
@@ -24,8 +24,8 @@ class NewWindow(WireModel):
     title: str = Field(min_length=1, max_length=200, pattern=r"\S")
     matchers: Matchers
     reason: Reason
-    starts_at: Instant | None = None
-    ends_at: Instant | None = None
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
     cron: str | None = Field(default=None, max_length=100)
     duration_s: int | None = Field(default=None, ge=60, le=604_800)
     time_zone: str = Field(default="UTC", max_length=60)
@@ -101,7 +101,7 @@ def add_window(services: Services, caller: Asking, given: NewWindow) -> WindowMa
     return WindowMade(window_id=window_id)
 
 
-@router.delete("/{window_id}", status_code=204)
+@router.delete("/{window_id:int}", status_code=204)
 @allow("silences", "act")
 def end_window(services: Services, caller: Asking, window_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> None:
     """End it now and for ever."""

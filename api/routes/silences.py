@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import Field
 
 from api.access import allow, current_caller
-from api.alerting import Matchers, Reason, Services, WireMatcher, plain
+from api.alerting import Matchers, Moment, Reason, Services, WireMatcher, plain
 from api.wire import Instant, WireModel
 from domain.access.permissions import Caller
 from resources.alerts.silences import Preview
@@ -52,8 +52,8 @@ class NewSilence(WireModel):
     """A silence. Reason and end are no options."""
 
     matchers: Matchers
-    starts_at: Instant | None = None
-    ends_at: Instant
+    starts_at: Moment | None = None
+    ends_at: Moment
     reason: Reason
 
 
@@ -168,7 +168,7 @@ def disallow_noise(services: Services, caller: Asking, entry: NoisyGone) -> None
     services.silences.disallow(entry.rule_id, plain(entry.matchers), actor=caller.username)
 
 
-@router.delete("/{silence_id}", status_code=204)
+@router.delete("/{silence_id:int}", status_code=204)
 @allow("silences", "act")
 def end_silence(services: Services, caller: Asking, silence_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> None:
     """End it now."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from domain.detection.alert_event import AlertEvent, AlertSource, AlertStatus, Category
 from domain.vocabulary import Severity
@@ -18,7 +18,16 @@ from domain.vocabulary import Severity
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 _Text = Annotated[str, Field(max_length=4_000)]
 _Labels = Annotated[dict[Annotated[str, Field(max_length=200)], _Text], Field(max_length=64)]
-_NO_END = 1970  # Alertmanager writes the year 1 for "not over yet"
+_NO_TIME = 1970  # Alertmanager writes the year 1 for "not over yet"
+
+
+def _written_as_text(given: object) -> object:
+    if not isinstance(given, str):
+        raise ValueError("an instant is a text")  # noqa: TRY004 - pydantic shows a ValueError to who sent it
+    return given
+
+
+_Instant = Annotated[AwareDatetime, BeforeValidator(_written_as_text)]
 
 
 class AlertmanagerAlert(BaseModel):
@@ -28,8 +37,8 @@ class AlertmanagerAlert(BaseModel):
     status: Literal["firing", "resolved"]
     labels: _Labels
     annotations: _Labels = Field(default_factory=dict)
-    startsAt: AwareDatetime  # noqa: N815 - their names
-    endsAt: AwareDatetime | None = None  # noqa: N815
+    startsAt: _Instant  # noqa: N815 - their names
+    endsAt: _Instant | None = None  # noqa: N815
     generatorURL: str = Field(default="", max_length=2_000)  # noqa: N815
     fingerprint: str = Field(pattern=r"^[0-9a-f]{16}$")
 
@@ -57,9 +66,9 @@ def events_of_message(
 def _event(alert: AlertmanagerAlert, *, now: datetime, severities: Mapping[str, Severity]) -> AlertEvent:
     labels = {name: _plain(value, 500) for name, value in alert.labels.items()}
     name = labels.get("alertname", "") or "alertmanager"
-    begun = min(alert.startsAt, now)
+    begun = _past(alert.startsAt, now)
     is_over = alert.status == "resolved"
-    ended = min(alert.endsAt, now) if alert.endsAt and alert.endsAt.year > _NO_END else now
+    ended = _past(alert.endsAt, now) if alert.endsAt else now
     words = alert.annotations
     return AlertEvent(
         fingerprint=alert.fingerprint,
@@ -79,6 +88,11 @@ def _event(alert: AlertmanagerAlert, *, now: datetime, severities: Mapping[str, 
             "source_url": _plain(alert.generatorURL, 2_000),
         },
     )
+
+
+def _past(at: datetime, now: datetime) -> datetime:
+    """In UTC; now for what is no time of a computer, or in the future."""
+    return at.astimezone(UTC) if at.year > _NO_TIME and at <= now else now
 
 
 def _category(given: str) -> Category:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
@@ -21,6 +21,7 @@ from resources.postgres.engine import transaction
 
 _PREVIEWED = timedelta(days=1)
 _MOST = 20_000
+_PLANNED = timedelta(days=730)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,13 @@ class Silences:
         Raises:
             InputDataError: matchers that are wrong or match everything, no reason, an end that makes no sense.
         """
-        matchers, begin = _checked(raw, reason, what="this silence"), starts_at or now
-        if not max(begin, now) < ends_at <= now + LONGEST_SILENCE:
+        matchers, begin = _checked(raw, reason, what="this silence"), max(starts_at or now, now)
+        if not begin < ends_at <= now + LONGEST_SILENCE:
             raise InputDataError(
                 f"a silence until {ends_at:%Y-%m-%d %H:%M} UTC makes no sense",
                 suggestion="an end within a year, after its beginning",
             )
+        begin, ends_at = begin.astimezone(UTC), ends_at.astimezone(UTC)
         with transaction(self._engine) as connection:
             hold_alerts(connection)
             row = {
@@ -159,10 +161,14 @@ class Silences:
                 "a window has either a beginning and a later end, or a cron line and a length",
                 suggestion="startsAt and endsAt, or cron, durationS and timeZone",
             )
-        elif ends_at - starts_at > timedelta(days=31):
-            raise InputDataError("a window is at most 31 days long", suggestion="make it shorter, or recurring")
+        elif ends_at - starts_at > timedelta(days=31) or ends_at > now + _PLANNED:
+            raise InputDataError(
+                "a window is at most 31 days long and at most two years away",
+                suggestion="make it shorter, or recurring",
+            )
         row = {
-            "title": title, "matchers": _as_json(matchers), "from": starts_at, "to": ends_at, "cron": cron,
+            "title": title, "matchers": _as_json(matchers), "cron": cron,
+            "from": starts_at.astimezone(UTC) if starts_at else None, "to": ends_at.astimezone(UTC) if ends_at else None,
             "duration": duration_s if cron else None, "zone": time_zone, "reason": reason, "by": actor, "now": now,
         }  # fmt: skip
         with transaction(self._engine) as connection:
@@ -230,7 +236,7 @@ class Silences:
         """
         with transaction(self._engine) as connection:
             hold_alerts(connection)
-            values = {"rule": rule_id, "matchers": _as_json(parse_matchers(raw))}
+            values = {"rule": rule_id, "matchers": json.dumps(list(raw))}
             gone = connection.execute(
                 text("DELETE FROM noisy_metrics WHERE rule_id = :rule AND matchers = CAST(:matchers AS jsonb)"), values
             ).rowcount

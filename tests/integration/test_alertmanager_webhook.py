@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ def test_hostile_bodies_are_refused_as_a_whole(api: LiveApi, token: dict[str, st
         message({**ALERT, "labels": {"a": 1}}), message({**ALERT, "labels": {str(k): "x" for k in range(65)}}),
         message({**ALERT, "labels": {"a": "x" * 4001}}), message({**ALERT, "labels": None}),
         message({k: v for k, v in ALERT.items() if k != "startsAt"}), message(ALERT, {**ALERT, "status": "odd"}),
-        message({**ALERT, "labels": {"a": "\x00"}}),
+        message({**ALERT, "labels": {"a": "\x00"}}), message({**ALERT, "endsAt": 0}), message({**ALERT, "startsAt": 1.5}),
     ]  # fmt: skip
     for body in bodies:
         answer = api.client.post(PATH, json=body, headers=token)
@@ -152,6 +153,13 @@ def test_strange_but_legal_bodies_are_taken_as_they_are_meant(
         },
         {**ALERT, "fingerprint": "3" * 16, "status": "resolved", "endsAt": "2026-03-10T11:00:00Z"},
         {**ALERT, "fingerprint": "4" * 16, "later": {"version": 5}},
+        {
+            **ALERT,
+            "fingerprint": "5" * 16,
+            "startsAt": "0312-02-23T09:04:01.939650-21:48",
+            "endsAt": "0001-01-01T00:00:00+14:00",
+        },
+        {**ALERT, "fingerprint": "6" * 16, "startsAt": "2026-03-10T12:00:00-21:48"},
     ]
     answer = api.client.post(PATH, json=message(*odd), headers=token)
     assert answer.status_code == 200, answer.text
@@ -160,6 +168,8 @@ def test_strange_but_legal_bodies_are_taken_as_they_are_meant(
     assert rows["1"].fired_at <= rows["1"].detected_at
     assert (rows["2"].rule_id, rows["2"].severity) == ("a b [31m", "MEDIUM")
     assert (rows["3"].status, rows["3"].incident_id) == ("RESOLVED", None)
+    assert rows["5"].fired_at == rows["5"].detected_at
+    assert rows["6"].fired_at == datetime(2026, 3, 11, 9, 48, tzinfo=UTC)
 
 
 @pytest.mark.needs("alertmanager")

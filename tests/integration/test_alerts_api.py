@@ -88,6 +88,10 @@ def test_a_silence_from_preview_to_end(api: LiveApi, olga: dict[str, str], world
         {"endsAt": "2099-01-01T00:00:00Z"},
         {"endsAt": "tomorrow"},
         {"endsAt": None},
+        {"endsAt": 1893456000},
+        {"endsAt": "0001-01-01T00:00:00+14:00"},
+        {"endsAt": "9999-12-31T23:59:59-14:00"},
+        {"startsAt": "9999-12-31T23:59:59-14:00"},
         {"more": 1},
     ],
 )

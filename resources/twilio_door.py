@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from pydantic import SecretStr
+from requests.structures import CaseInsensitiveDict
 
 from domain.errors import SourceFailedError
 from domain.notification.message import DeliveryRefusedError
@@ -89,7 +90,7 @@ class TwilioDoor:
                     error, self.account.base_url, timeout_s=self.account.timeout_s
                 ) from None
 
-    def _refuse(self, status: int, code: int | None, words: str, headers: dict[str, str]) -> None:
+    def _refuse(self, status: int, code: int | None, words: str, headers: Mapping[str, str]) -> None:
         if code in _NOBODY:
             raise DeliveryRefusedError(
                 f"Twilio cannot reach this recipient: {_NOBODY[code]} (error {code})",
@@ -110,9 +111,9 @@ class TwilioDoor:
         return self._client
 
 
-def _last_headers(client: Client | None) -> dict[str, str]:
+def _last_headers(client: Client | None) -> Mapping[str, str]:
     answer = getattr(getattr(client, "http_client", None), "_test_only_last_response", None)
-    return dict(getattr(answer, "headers", None) or {})
+    return CaseInsensitiveDict(getattr(answer, "headers", None) or {})
 
 
 def _http_client(account: TwilioAccount) -> Any:

@@ -132,9 +132,15 @@ def words_of_facts(facts: Mapping[str, Any], *, kind: MessageKind, severity: Sev
 
 def _note(facts: Mapping[str, Any]) -> str:
     """Why it is sent, where that is not plain from its kind."""
+    notes = []
     if facts.get("measure") and facts.get("due_at"):
-        return f"target to {clean(facts['measure'], limit=40)} is missed at {say_instant(facts['due_at'])}"
-    return clean(facts.get("note") or facts.get("reason"), limit=500)
+        notes.append(f"target to {clean(facts['measure'], limit=40)} is missed at {say_instant(facts['due_at'])}")
+    notes.append(clean(facts.get("note") or facts.get("reason"), limit=400))
+    if facts.get("instead_of"):
+        notes.append(f"instead of {clean(facts['instead_of'], limit=20)}")
+    if facts.get("possibly_repeated"):
+        notes.append("you may have got this already")
+    return "; ".join(note for note in notes if note)
 
 
 def _link(value: object) -> str:
@@ -181,10 +187,12 @@ def render_sms(words: Words) -> str:
     room = 250
     while count_segments(text) > limit and room > _SHORTEST_FIELD:
         room = max(_SHORTEST_FIELD, room - 25)
-        cut = replace(words, title=shorten(words.title, room), impact=shorten(words.impact, room), note="", lines=())
+        cut = replace(words, title=shorten(words.title, room), impact=shorten(words.impact, room), note="")
         text = _plain_if_possible(_compose_sms(cut))
         if room == _SHORTEST_FIELD and count_segments(text) > limit:
-            text = _plain_if_possible(_compose_sms(replace(cut, dashboard_url="", service=shorten(words.service, 40))))
+            lines = () if words.ack_url else tuple(shorten(line, 120) for line in words.lines[:1])
+            last = replace(cut, dashboard_url="", service=shorten(words.service, 40), lines=lines)
+            text = _plain_if_possible(_compose_sms(last))
     return text
 
 

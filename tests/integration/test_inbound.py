@@ -24,8 +24,10 @@ from domain.incidents.view import IncidentView
 from domain.vocabulary import Severity
 from resources.channels import ack_links_of, channels_of
 from resources.clock import utc_now
+from resources.control_plane import open_control_plane
 from resources.notification.delivery import Delivery
 from resources.postgres.engine import transaction
+from tests.fakes.api_server import serving
 from tests.fakes.live_api import LiveApi, live_api
 from tests.fakes.notification import Estate, demo_rules
 from tests.fakes.platform import Platform
@@ -504,3 +506,17 @@ def test_webhooks_of_what_is_not_set_up_are_shut(platform: Platform) -> None:
         for path in (f"{VOICE}/1", f"{VOICE}/1/key", f"{VOICE}/1/status", "/api/v1/webhooks/twilio/sms"):
             assert api.client.post(path, data={"CallSid": "CA1"}).status_code == 403
         assert api.client.post("/api/v1/webhooks/slack/interactive", data={"payload": "{}"}).status_code == 403
+
+
+@pytest.mark.requirement("E2")
+def test_no_log_keeps_a_token_that_acknowledges(platform: Platform) -> None:
+    with serving(platform, public_url=PUBLIC) as server, open_control_plane(platform.settings, platform.url) as control:
+        links = ack_links_of(server.settings)
+        estate = Estate(control.engine, demo_rules())
+        estate.now = utc_now()
+        url = links.url_for(estate.open(Severity.CRITICAL).incident_id, recipient="ann", now=utc_now())
+        token = url.rpartition("/")[2]
+        assert server.client.get(f"/ack/{token}").status_code == 200
+        assert server.client.post(f"/ack/{token}").status_code == 200
+        wait_for(lambda: server.log.read_text().count("/ack/") >= 2)
+        assert token not in server.log.read_text()

@@ -79,6 +79,16 @@ def test_an_sms_stays_short_and_keeps_its_ack_link(title: str, impact: str, serv
 
 
 @pytest.mark.requirement("H4")
+def test_a_storm_by_sms_names_its_critical_incidents_first() -> None:
+    codes = ", ".join(f"INC-{number}" for number in range(100, 112))
+    facts = {"code": "", "title": "60 incidents: 12 CRITICAL", "lines": [f"CRITICAL: {codes}", "x" * 290, "y" * 290]}
+    message = a_message(Channel.SMS, "+14155550100", kind=MessageKind.STORM, facts=facts)
+    text = render_sms(words_of(message))
+    assert f"CRITICAL: {codes}" in text
+    assert count_segments(text) <= 3
+
+
+@pytest.mark.requirement("H4")
 def test_accents_and_quotes_become_the_cheap_alphabet_other_scripts_stay() -> None:
     assert transliterate("“Zażółć” – naïve…") == '"Zazolc" - naive...'
     text = render_sms(words_of(sms(facts={"title": "Échec – connexion “perdue”"})))
@@ -121,6 +131,17 @@ def test_slack_blocks_stay_within_slacks_limits() -> None:
     section = next(one for one in blocks if one["type"] == "section" and "fields" in one)
     assert all(1 <= len(one["text"]) <= 2000 for one in section["fields"])
     assert len(section["fields"]) <= 10
+
+
+@pytest.mark.requirement("H5")
+def test_why_it_is_sent_this_way_is_said() -> None:
+    facts = {"reason": "severity was HIGH", "instead_of": "voice", "possibly_repeated": True}
+    note = words_of(sms(facts=facts)).note
+    assert note == "severity was HIGH; instead of voice; you may have got this already"
+    late = words_of(
+        sms(kind=MessageKind.SLA_WARNING, facts={"measure": "resolve", "due_at": "2026-01-03T18:00:00+00:00"})
+    )
+    assert late.note == "target to resolve is missed at 2026-01-03 18:00 UTC"
 
 
 @pytest.mark.requirement("H5")

@@ -116,6 +116,33 @@ def remove_override(override_id: Annotated[int, typer.Argument()], user: User = 
     print(f"override {override_id} is gone")
 
 
+@app.command(
+    "import",
+    help="Read the rotas that PagerDuty or Opsgenie keep (`external` of a schedule) for the coming 14 days. Exit code 1 when one "
+    "cannot be read.\n\nExample: etlmon on-call import",
+)
+def import_(user: User = None, as_json: AsJson = False, home: Home = None) -> None:
+    """See the decorator: the help has an example."""
+    from dataclasses import asdict
+
+    from resources.clock import utc_now
+    from resources.notification.on_call_import import import_rotas
+
+    with open_control(home) as control:
+        permitted(control, user, "on-call", "edit")
+        found = import_rotas(control.settings, control.engine, control.notification_rules(), now=utc_now())
+    if as_json:
+        print(json.dumps([asdict(one) for one in found]))
+    else:
+        for one in found:
+            strangers = f"; nobody of ours: {', '.join(one.strangers)}" if one.strangers else ""
+            print(f"{one.schedule:<20}  {one.problem or f'{one.shifts} shifts read'}{strangers}")
+        if not found:
+            print("no schedule has `external`")
+    if any(one.problem for one in found):
+        raise typer.Exit(1)
+
+
 def _coming(control: ControlPlane, days: int) -> dict[str, list[Shift]]:
     from domain.notification.on_call import list_shifts
     from resources.clock import utc_now

@@ -19,6 +19,8 @@ from domain.loaders.definition import Frozen
 from domain.notification.people import Name
 
 _DAY = timedelta(days=1)
+#: Overrides of this author are shifts read from another system.
+IMPORTED_BY = "import:"
 
 
 class Weekday(StrEnum):
@@ -77,12 +79,29 @@ class Layer(Frozen):
     hours: list[Hours] = Field(default_factory=list)
 
 
+class RotaSystem(StrEnum):
+    """Who else may keep a rota."""
+
+    PAGERDUTY = "pagerduty"
+    OPSGENIE = "opsgenie"
+
+
+class External(Frozen):
+    """A rota that is kept elsewhere: read by the named connection, its people (their ids there) are ours."""
+
+    system: RotaSystem
+    connection: str = Field(min_length=1, max_length=80)
+    schedule_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    people: dict[str, Name] = Field(min_length=1)
+
+
 class Schedule(Frozen):
-    """The first layer that has somebody decides; overrides come before all layers."""
+    """The first layer that has somebody decides; before all layers come overrides, and between them what another system says."""
 
     title: str = Field(min_length=1, max_length=120)
     time_zone: TimeZoneName = "UTC"
     layers: list[Layer] = Field(min_length=1)
+    external: External | None = None
 
     @property
     def zone(self) -> ZoneInfo:
@@ -102,6 +121,11 @@ class Override:
     reason: str = ""
     created_by: str = ""
 
+    @property
+    def precedence(self) -> tuple[bool, int]:
+        """What a person arranged comes before what was imported; then the newest."""
+        return not self.created_by.startswith(IMPORTED_BY), self.override_id
+
 
 @dataclass(frozen=True, slots=True)
 class Shift:
@@ -117,7 +141,7 @@ def on_call_at(schedule: Schedule, at: datetime, *, overrides: Sequence[Override
     """Who is on call at an instant, as a shift of no length. Overrides are those of this schedule."""
     standing = [one for one in overrides if one.starts_at <= at < one.ends_at]
     if standing:
-        last = max(standing, key=lambda one: one.override_id)
+        last = max(standing, key=lambda one: one.precedence)
         return Shift(at, at, last.person, f"override {last.override_id}")
     for number, layer in enumerate(schedule.layers, 1):
         person = _turn(layer, schedule.zone, at)

@@ -20,7 +20,6 @@ from resources.notification.rule_store import RuleStore
 from resources.postgres.engine import transaction
 from resources.settings import Settings
 
-
 _BATCH = 200
 
 

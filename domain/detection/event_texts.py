@@ -41,7 +41,8 @@ def make_event(rule: Rule, firing: Firing, *, is_firing: bool, at: datetime, fac
     labels = {**orjson.loads(firing.identity), **rule.labels}
     value, limit, series = _finite(fact.value), _finite(fact.limit), fact.series or {}
     of_series = {**orjson.loads(series.get("labels", "{}")), "metric": series.get("metric_name", "")}
-    facts: dict[str, object] = {**of_series, **fact.texts, **labels, "value": value, "limit": limit}
+    where = ", ".join(text for name, text in orjson.loads(firing.identity).items() if name != "metric")
+    facts: dict[str, object] = {"where": where, **of_series, **fact.texts, **labels, "value": value, "limit": limit}
     annotations = {
         "triage": "\n".join(rule.triage),
         "runbook": rule.runbook,

@@ -7,13 +7,12 @@ from functools import cached_property
 
 import polars as pl
 
-from domain.baselines.matching import match_baselines
 from resources.analytics.anomalies import MARK as ANOMALIES_MARK
+from resources.detection.lake_baselines import LakeBaselines
 from resources.lake.connection import Lake
 from resources.lake.marks import read_mark
 
 _DAY = timedelta(days=1)
-_BASELINE_AGE = timedelta(days=14)
 #: Usual way of a sample from its instant to its row.
 _INGESTION = timedelta(minutes=1)
 
@@ -23,29 +22,20 @@ def _us(at: datetime) -> int:
 
 
 class LakeEvidence:
-    """`domain.detection.window.Evidence` for samples of [since, now]."""
+    """`domain.detection.window.Evidence` for samples of [since, now]; `series`: series_id of those that need a baseline."""
 
-    def __init__(self, lake: Lake, *, since: datetime, now: datetime, is_history: bool = False) -> None:
+    def __init__(
+        self, lake: Lake, series: pl.DataFrame, *, since: datetime, now: datetime, is_history: bool = False
+    ) -> None:
         self._lake = lake
+        self._baselines = LakeBaselines(lake, series, since=since, now=now)
         self._since = since
         self._now = now
         self._is_history = is_history
 
     def expected(self, points: pl.DataFrame) -> pl.DataFrame:
         """The median that the baseline of each series expects; rows without a baseline are left out."""
-        if points.is_empty():
-            return pl.DataFrame(
-                schema={"series_id": pl.Int64, "captured_at": pl.Datetime("us", "UTC"), "expected": pl.Float64}
-            )
-        with self._lake.staged("_judged_series", points.select("series_id").unique()):
-            baselines = self._lake.query(
-                "SELECT b.* FROM baselines AS b SEMI JOIN _judged_series USING (series_id)"
-                " WHERE computed_at >= coalesce((SELECT max(computed_at) FROM baselines WHERE computed_at <= ?), ?) AND computed_at <= ?",
-                [self._since, self._since - _BASELINE_AGE, self._now],
-            )
-        matched = match_baselines(points, baselines)
-        known = matched.filter(pl.col("median").is_not_null())
-        return known.select("series_id", "captured_at", expected=pl.col("median"))
+        return self._baselines.expected(points)
 
     def anomalies(self) -> pl.DataFrame:
         """Anomalous values of the window."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from domain.detection.rule import Composite, Rule
 from domain.errors import RuleFileError
-from resources.rule_files import load_rule_folder
+from resources.rule_files import load_rule_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ def load_rules_in_force(connection: Connection, folder: Path, *, now: datetime) 
 
     A file that is gone takes its rule away; one that is broken does not. Of two files with one rule id the second is broken.
     """
-    loaded = load_rule_folder(folder, Rule)
+    kept = _read_kept(connection)
+    loaded = {path: _load(path, kept.get(path.name)) for path in sorted(folder.glob("*.yaml"))}
     rules: dict[str, Rule] = {}
     broken: list[RuleFileError] = []
     names = {found.id for found in loaded.values() if isinstance(found, Rule)}
@@ -37,14 +39,51 @@ def load_rules_in_force(connection: Connection, folder: Path, *, now: datetime) 
         found = _check_parts(path, read, names)
         if isinstance(found, Rule) and found.id not in rules:
             rules[found.id] = found
-            _remember(connection, found, path, now=now)
+            if kept.get(path.name) is None or kept[path.name].rule is not found:
+                _remember(connection, found, path, now=now)
             continue
         error = found if isinstance(found, RuleFileError) else _twice(path, found)
         broken.append(error)
-        if (kept := _recall(connection, path, error, now=now)) and kept.id not in rules:
-            rules[kept.id] = kept
+        if (last := _recall(connection, path, error, now=now)) and last.id not in rules:
+            rules[last.id] = last
     connection.execute(text("DELETE FROM detection_rules WHERE NOT (rule_id = ANY(:ids))"), {"ids": list(rules)})
     return RulesInForce(list(rules.values()), broken)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The last good version of a file, and what the file's bytes were."""
+
+    content_hash: str
+    rule: Rule
+
+
+def _read_kept(connection: Connection) -> dict[str, _Kept]:
+    """file → last good version; those of broken files are left out, they are to be read again."""
+    rows = connection.execute(
+        text("SELECT file, content_hash, definition::text AS body FROM detection_rules WHERE broken_reason IS NULL")
+    )
+    found = {}
+    for row in rows:
+        with suppress(ValidationError):  # the release no longer understands what it remembered
+            found[row.file] = _Kept(row.content_hash, Rule.model_validate_json(row.body))
+    return found
+
+
+def _load(path: Path, kept: _Kept | None) -> Rule | RuleFileError:
+    """A file that did not change is not parsed again: YAML of 300 rules takes seconds."""
+    try:
+        if kept is not None and kept.content_hash == _hash(path):
+            return kept.rule
+        return load_rule_file(path, Rule)
+    except OSError as error:
+        return RuleFileError(f"{path}: {error.strerror}", suggestion="check path and permissions", file=str(path))
+    except RuleFileError as error:
+        return error
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _check_parts(path: Path, found: Rule | RuleFileError, names: set[str]) -> Rule | RuleFileError:
@@ -78,7 +117,7 @@ def _remember(connection: Connection, rule: Rule, path: Path, *, now: datetime) 
             " WHERE detection_rules.content_hash <> excluded.content_hash OR detection_rules.broken_reason IS NOT NULL"
             " OR detection_rules.file <> excluded.file"
         ),
-        {"id": rule.id, "body": body, "hash": hashlib.sha256(body.encode()).hexdigest(), "file": path.name, "now": now},
+        {"id": rule.id, "body": body, "hash": _hash(path), "file": path.name, "now": now},
     )
 
 

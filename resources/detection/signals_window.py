@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from domain.detection.rule import Ratio, Rule
+from domain.detection.rule import Anomalous, BaselineMultiple, Burst, Ratio, Rule
 from domain.detection.window import SignalsWindow
 from domain.signals import POINTS_SCHEMA
 from resources.detection.lake_evidence import LakeEvidence
@@ -48,7 +48,12 @@ def read_window(lake: Lake, rules: Sequence[Rule], marks: dict[str, datetime], *
     window = SignalsWindow(
         series,
         points,
-        LakeEvidence(lake, since=fast if isinstance(fast, datetime) else now - CATCH_UP - reach, now=now),
+        LakeEvidence(
+            lake,
+            _with_baseline(series, rules),
+            since=fast if isinstance(fast, datetime) else now - CATCH_UP - reach,
+            now=now,
+        ),
         decided_until_us={code: _us(at) - 1 for code, at in spans.select("loader_code", "decided").iter_rows()},
         complete_until_us={code: min(_us(at), _us(now)) for code, at in complete.items()},
     )
@@ -68,7 +73,7 @@ def read_history(lake: Lake, rules: Sequence[Rule], *, since: datetime, until: d
     return SignalsWindow(
         series,
         points,
-        LakeEvidence(lake, since=since, now=until, is_history=True),
+        LakeEvidence(lake, _with_baseline(series, rules), since=since, now=until, is_history=True),
         complete_until_us={code: min(_us(at), _us(until)) for code, at in complete.items()},
         is_history=True,
     )
@@ -81,6 +86,12 @@ def _read_series(lake: Lake, rules: Sequence[Rule]) -> pl.DataFrame:
         " WHERE list_contains(?, metric_name)",
         [metrics],
     )
+
+
+def _with_baseline(series: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
+    kinds = (BaselineMultiple, Burst, Anomalous)
+    names = {name for rule in rules if isinstance(rule.when, kinds) for name in rule.series.metrics}
+    return series.filter(pl.col("metric_name").is_in(list(names)))
 
 
 def _plan_spans(

@@ -55,11 +55,13 @@ def compute_estate_signals(
     store = SampleStore(load_topology(), load_fault_catalogue(), seed=SEED, begin_ms=begin_ms - DAY_MS)
     store.replace_windows(list(faults))
     memo = Memo()
-    parts: list[EstateSignals] = []
-    for loader in read_loaders():
-        for query in loader.prometheus:
-            if loader.step_s <= _SLOWEST_S and (wanted is None or query.metric_name in wanted):
-                parts.append(_ask(store, loader, query, begin_ms=begin_ms, end_ms=end_ms, memo=memo))
+    asked = [
+        (loader, query)
+        for loader in read_loaders()
+        for query in loader.prometheus
+        if loader.step_s <= _SLOWEST_S and (wanted is None or query.metric_name in wanted)
+    ]
+    parts = [_ask(store, *one, begin_ms=begin_ms, end_ms=end_ms, memo=memo) for one in asked]
     parts += _count_lines(begin_ms, end_ms, tuple(faults), wanted)
     return EstateSignals(pl.concat([one.series for one in parts]), pl.concat([one.points for one in parts]))
 

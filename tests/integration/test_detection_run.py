@@ -253,7 +253,7 @@ def test_a_file_that_changes_its_id_is_another_rule(world: World) -> None:
     world.rule(rule_id="new-name", for_s=0)
     world.sample({1: 90})
     world.complete(1)
-    assert sorted(world.look(1.2)) == ["FIRING new-name 10:01", "RESOLVED old-name 10:01"]
+    assert sorted(world.look(1.2)) == ["FIRING new-name 10:00", "RESOLVED old-name 10:01"]
     (world.rules / "hot.yaml").write_text("id: [")
     assert world.look(1.5) == ["FIRING -rule-trouble 10:01"]
 

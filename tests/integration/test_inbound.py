@@ -520,3 +520,16 @@ def test_no_log_keeps_a_token_that_acknowledges(platform: Platform) -> None:
         assert server.client.post(f"/ack/{token}").status_code == 200
         wait_for(lambda: server.log.read_text().count("/ack/") >= 2)
         assert token not in server.log.read_text()
+
+
+@pytest.mark.requirement("E2")
+def test_links_cannot_be_guessed_in_bulk(platform: Platform) -> None:
+    with (
+        serve(
+            lambda _: create_app(platform.settings.model_copy(update={"rate_limit_per_minute": 5}), platform.url)
+        ) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=30) as client,
+    ):
+        answers = [client.post(f"/ack/{'a' * 40}{number}") for number in range(8)]
+    assert [one.status_code for one in answers] == [404] * 5 + [429] * 3
+    assert int(answers[-1].headers["retry-after"]) > 0

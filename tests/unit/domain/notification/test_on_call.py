@@ -7,7 +7,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -82,6 +82,7 @@ def test_turns_of_several_weeks() -> None:
     assert [one.person for one in shifts] == ["ann", "ben", "cleo", "ann", "ben", "cleo"]
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(ZONES),
     st.tuples(st.sampled_from(["daily", "weekly"]), st.integers(1, 3)),
@@ -109,6 +110,7 @@ def test_shifts_cover_every_instant_and_say_what_asking_says(
         )
 
 
+@settings(deadline=None)
 @given(st.integers(0, 40 * 24), st.integers(1, 200), st.integers(0, 40 * 24), st.integers(1, 200))
 def test_overrides_win_and_the_last_made_wins_over_others(first: int, long: int, second: int, longer: int) -> None:
     schedule, base = rota(), at("2026-03-01T00:00")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.notification.message import Channel, MessageKind
@@ -46,6 +46,7 @@ def bundled(severities: list[Severity]) -> list[Bundled]:
     ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(list(Severity)), min_size=1, max_size=400), st.integers(1, 50))
 def test_every_critical_is_named_where_all_are_and_every_message_is_in_one_bundle(
     severities: list[Severity], size: int

@@ -67,7 +67,8 @@ def _import(entry: dict[str, Any], taken: set[str]) -> ImportedRule:
     if "alert" not in entry:
         name = str(entry.get("record", "?"))
         return ImportedRule(name, None, "a recording rule: let a loader capture its expression instead")
-    name, notes = str(entry["alert"]), []
+    name = str(entry["alert"])
+    notes: list[str] = []
     try:
         condition = map_expression(str(entry.get("expr", "")))
         fields = _describe(name, entry, notes)
@@ -149,7 +150,9 @@ def map_expression(expression: str) -> dict[str, Any]:
         return _map_call(left, op, limit)
     if not isinstance(left, syntax.VectorSelector):
         raise _NoMatchError(f"{expression!r} is more than one selector: let a loader capture its left side")
-    when = {"kind": "state_change", "bad": [limit]} if op == "==" else {"kind": "threshold", "op": op, "value": limit}
+    when: dict[str, Any] = {"kind": "threshold", "op": op, "value": limit}
+    if op == "==":
+        when = {"kind": "state_change", "bad": [limit]}
     return {"series": _selector(left), "when": when}
 
 
@@ -160,7 +163,14 @@ def _map_call(call: Any, op: str, limit: float) -> dict[str, Any]:
         raise _NoMatchError(f"{name}() has no counterpart here: let a loader capture it, and compare that")
     over_s = argument.range.total_seconds()
     per_s = 1.0 if name == "rate" else over_s
-    when = {"kind": "rate", "op": op, "value": limit, "over_s": over_s, "per_s": per_s, "is_counter": True}
+    when: dict[str, Any] = {
+        "kind": "rate",
+        "op": op,
+        "value": limit,
+        "over_s": over_s,
+        "per_s": per_s,
+        "is_counter": True,
+    }
     return {"series": _selector(argument.vector_selector), "when": when}
 
 

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dagster import ConfigurableResource, DagsterInvariantViolationError, OpExecutionContext
+from sqlalchemy import Engine
 
 from resources import tracing
+from resources.breakers_postgres import shared_breakers
 from resources.json_logs import correlated
 from resources.lake.connection import Lake
-from resources.platform import open_platform
+from resources.platform import open_database, open_platform
+from resources.postgres.engine import make_engine
 from resources.postgres.url import DatabaseUrl
 from resources.settings import Settings, load_settings
 
@@ -27,6 +30,18 @@ class PlatformResource(ConfigurableResource):  # type: ignore[type-arg]
         """Database and lake for the length of a step; its logs and its span belong to what launched the run."""
         with _step(), open_platform(self.settings(), is_read_only=is_read_only) as opened:
             yield opened
+
+    @contextmanager
+    def records(self) -> Iterator[Engine]:
+        """PostgreSQL alone, which opens in milliseconds: for sensors and for jobs that need no lake."""
+        settings = self.settings()
+        with _step(), open_database(settings) as url:
+            engine = make_engine(url, pool_size=5, max_overflow=5)
+            try:
+                with shared_breakers(settings, url):
+                    yield engine
+            finally:
+                engine.dispose()
 
 
 @contextmanager

@@ -8,14 +8,16 @@ from resources.dagster_bindings import PlatformResource
 from resources.json_logs import configure_logs
 from resources.settings import load_settings
 from sensors.capture_watch import stalled_capture
+from sensors.detection import capture_finished, detection
 from sensors.maintenance import MAINTENANCE_JOBS, MAINTENANCE_SCHEDULES
+from sensors.notification import NOTIFICATION_JOBS, NOTIFICATION_SENSORS
 from sensors.run_failures import run_failures
 
 configure_logs("etlmon-operations", level=load_settings().log_level)
 
 defs = Definitions(
-    jobs=MAINTENANCE_JOBS,
+    jobs=[detection, *NOTIFICATION_JOBS, *MAINTENANCE_JOBS],
     schedules=MAINTENANCE_SCHEDULES,
-    sensors=[run_failures, stalled_capture],
+    sensors=[capture_finished, *NOTIFICATION_SENSORS, run_failures, stalled_capture],
     resources={"platform": PlatformResource()},
 )

@@ -1,0 +1,113 @@
+"""The jobs of the operations location, executed by Dagster in process on real storage: from a bad signal to a message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from dagster import DagsterInstance, JobDefinition, RunRequest, SkipReason, build_sensor_context
+from sqlalchemy import text
+
+from domain.incidents.lifecycle import Action, Request
+from resources.alerts.opening import open_incident_desk
+from resources.clock import utc_now
+from resources.dagster_bindings import PlatformResource
+from resources.postgres.engine import make_engine, transaction
+from sensors.detection import detection
+from sensors.notification import NOTIFICATION_SENSORS, escalation, notification, sla
+from tests.fakes.platform import Platform
+
+pytestmark = pytest.mark.requirement("D6")
+SERIES = "INSERT INTO series BY NAME SELECT 7 AS series_id, 'DEMO-HTTP' AS loader_code, 'http_latency_p99_ms' AS metric_name,"
+
+
+@pytest.fixture
+def environment(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Platform:
+    monkeypatch.setenv("ETLMON_HOME", str(platform.settings.home))
+    monkeypatch.setenv("ETLMON_DATABASE_URL", platform.url.render())
+    return platform
+
+
+@contextmanager
+def dagster(tmp: Path) -> Iterator[DagsterInstance]:
+    tmp.mkdir(exist_ok=True)
+    with DagsterInstance.ephemeral(tempdir=str(tmp)) as instance:
+        yield instance
+
+
+def run(job: JobDefinition, instance: DagsterInstance) -> dict[str, object]:
+    """Run it; the metadata of its steps."""
+    done = job.execute_in_process(instance=instance, resources={"platform": PlatformResource()})
+    assert done.success
+    facts: dict[str, object] = {}
+    for event in done.all_events:
+        if event.is_successful_output:
+            facts |= {name: value.value for name, value in event.step_output_data.metadata.items()}
+    return facts
+
+
+def slow_service(platform: Platform, *, now: datetime) -> None:
+    """Ten minutes of latencies of which the last five are far beyond the limit."""
+    platform.lake.execute(SERIES + ' \'{"service":"loader"}\' AS labels')
+    for minutes in range(10, 0, -1):
+        value = 2_900.0 if minutes <= 5 else 300.0
+        platform.lake.execute("INSERT INTO signals VALUES (7, ?, ?, ?)", [now - timedelta(minutes=minutes), value, now])
+    platform.lake.execute("INSERT INTO watermarks VALUES ('DEMO-HTTP', ?, ?)", [now, now])
+
+
+def rows(platform: Platform, sql: str) -> list[tuple[object, ...]]:
+    engine = make_engine(platform.url)
+    with transaction(engine) as connection:
+        found = [tuple(row) for row in connection.execute(text(sql))]
+    engine.dispose()
+    return found
+
+
+def test_a_bad_signal_becomes_one_incident_with_messages_and_the_same_again_adds_nothing(
+    environment: Platform, tmp_path: Path
+) -> None:
+    slow_service(environment, now=utc_now().replace(second=0, microsecond=0))
+    with dagster(tmp_path / "dagster") as instance:
+        first = run(detection, instance)
+        again = run(detection, instance)
+    assert first["incidents_opened"] == 1
+    assert again["incidents_opened"] == again["events"] == 0
+    assert rows(environment, "SELECT severity, service, state FROM incidents") == [("HIGH", "loader", "OPEN")]
+    channels = {str(row[0]) for row in rows(environment, "SELECT channel FROM outbox WHERE kind = 'opened'")}
+    assert {"sms", "email", "slack"} <= channels
+
+
+def test_sensors_start_something_only_when_it_is_due(environment: Platform, tmp_path: Path) -> None:
+    now = utc_now().replace(second=0, microsecond=0)
+    by_name = {one.name: one for one in NOTIFICATION_SENSORS}
+
+    def asked(name: str) -> type:
+        context = build_sensor_context(resources={"platform": PlatformResource()})
+        return type(by_name[name](context))
+
+    assert {asked(name) for name in by_name} == {SkipReason}
+    slow_service(environment, now=now)
+    with dagster(tmp_path / "dagster") as instance:
+        run(detection, instance)
+        engine = make_engine(environment.url)
+        with transaction(engine) as connection:  # a quarter of an hour later nobody has acknowledged
+            connection.execute(text("UPDATE escalations SET due_at = now() - interval '1 second'"))
+            connection.execute(
+                text("UPDATE sla_clocks SET warn_at = now() - interval '1 second' WHERE measure = 'acknowledge'")
+            )
+        assert asked("escalations_due") is asked("clocks_due") is RunRequest
+        assert run(escalation, instance)["incidents_escalated"] == 1
+        assert run(sla, instance)["warned"] == 1
+        assert asked("clocks_due") is SkipReason
+        desk = open_incident_desk(environment.settings)
+        with transaction(engine) as connection:
+            desk.act(connection, 1, Request(Action.ACKNOWLEDGE, "ann", "api", utc_now()))
+        engine.dispose()
+        run(notification, instance)
+    kinds = [str(row[0]) for row in rows(environment, "SELECT kind FROM incident_events ORDER BY event_id")]
+    assert kinds[0] == "opened"
+    assert {"sla-warning", "acknowledge"} <= set(kinds)
+    assert rows(environment, "SELECT due_at FROM escalations") == [(None,)]

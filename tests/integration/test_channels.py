@@ -37,6 +37,7 @@ from resources.breakers import process_breakers
 from resources.channels import channels_of
 from resources.chat_slack import ChatSlack, SlackWorkspace
 from resources.inbound.signatures import sign_slack
+from resources.inbound.slack_reply import send_slack_reply
 from resources.mail_smtp import MailServer, MailSmtp
 from resources.paging_opsgenie import OpsgenieTeam, PagingOpsgenie
 from resources.paging_pagerduty import PagerDutyService, PagingPagerDuty
@@ -479,3 +480,12 @@ def test_addresses_that_are_none_never_leave_the_house(world: Providers, channel
     with pytest.raises(DeliveryRefusedError):
         adapters[channel].send(message)
     assert world.book.read() == []
+
+
+@pytest.mark.requirement("H5")
+def test_who_presses_a_button_in_slack_is_answered_there(world: Providers) -> None:
+    answer = {"response_type": "ephemeral", "replace_original": False, "text": "INC-1 is acknowledged by ann."}
+    send_slack_reply(f"{world.url}/receivers/slack/hooks/reply", answer)
+    (one,) = world.got("slack")
+    assert (one["to"], one["text"]) == ("reply", "INC-1 is acknowledged by ann.")
+    send_slack_reply(f"http://127.0.0.1:{unused_port()}/gone", answer)  # lost: what was done stands in the incident

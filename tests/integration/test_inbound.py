@@ -243,6 +243,22 @@ def test_who_is_not_reached_is_called_again_and_then_the_fallback_is_used(world:
     assert world.events(view, "delivery-failed")
 
 
+@pytest.mark.requirement("H3")
+@pytest.mark.parametrize(("status", "state"), [("completed", "DELIVERED"), ("failed", "DEAD")])
+def test_a_report_that_is_faster_than_its_sender_is_not_lost(world: World, status: str, state: str) -> None:
+    call = world.call_of(world.open())
+    with transaction(world.estate.engine) as connection:
+        connection.execute(
+            text(
+                "UPDATE outbox SET state = 'PENDING', provider_id = NULL, due_at = now(), locked_until = now() + interval '1 minute'"
+                " WHERE message_id = :id"
+            ),
+            {"id": call},
+        )
+    world.twilio(f"{VOICE}/{call}/status", CallSid="CA9", CallStatus=status)
+    assert world.estate.rows(f"message_id = {call}")[0].state == state
+
+
 @pytest.mark.requirement("H4")
 def test_a_text_that_arrived_is_delivered_one_that_never_will_is_dead(world: World) -> None:
     view = world.open()

@@ -30,6 +30,13 @@ class Dependency(Frozen):
     needs: str = Field(pattern=r"^[a-z]+:[^*]+$")
 
 
+class KnownPlace(Frozen):
+    """Where alerts are whose labels do not say it."""
+
+    match: list[str] = Field(min_length=1, description="matchers; all of them have to fit")
+    place: str = Field(pattern=r"^[a-z]+:[^*]+$")
+
+
 class CorrelationPolicy(Frozen):
     """`rules/correlation.yaml`."""
 
@@ -44,6 +51,10 @@ class CorrelationPolicy(Frozen):
     saturation: list[str] = Field(
         default_factory=list, description="matchers; an alert that one of them means is about a resource"
     )
+    alike: list[str] = Field(
+        default_factory=list, description="kinds of places of which several fail together: one rule, one incident"
+    )
+    places: list[KnownPlace] = Field(default_factory=list)
     dependencies: list[Dependency] = Field(default_factory=list)
     inhibit: list[InhibitionRule] = Field(default_factory=list)
     flapping: FlappingLimits = FlappingLimits()
@@ -69,6 +80,7 @@ class Member:
     places: Places
     is_saturation: bool = False
     is_drill: bool = False
+    is_firing: bool = True
 
 
 @dataclass(eq=False, slots=True)
@@ -82,7 +94,6 @@ class Group:
     is_drill: bool = False
     opened_at: datetime | None = None
     root_alert_id: int | None = None
-    has_firing: bool = True
     is_untouched: bool = True  # nobody has acted on it yet
     members: list[Member] = field(default_factory=list)
     joined: list[Member] = field(default_factory=list)
@@ -102,12 +113,26 @@ def is_saturation(policy: CorrelationPolicy, labels: Sequence[dict[str, str]]) -
     return found
 
 
+def locate_by_policy(policy: CorrelationPolicy, labels: Sequence[dict[str, str]]) -> list[str]:
+    """[alert] the place that configuration gives it; empty where it gives none."""
+    found = [""] * len(labels)
+    for known in policy.places:
+        meant = matching([parse_matcher(one) for one in known.match], labels)
+        found = [place or (known.place if is_meant else "") for place, is_meant in zip(found, meant, strict=True)]
+    return found
+
+
+def is_placeless(place: str) -> bool:
+    """Its labels name nothing that anything depends on."""
+    return place.startswith("rule:")
+
+
 def rank_roots(members: Iterable[Member], graph: ServiceGraph) -> list[tuple[Member, str]]:
     """Candidates for the cause, likeliest first, each with the place that it accuses.
 
-    First who has the fewest failing dependencies of its own, then what says that a resource is used up, then the earliest
-    onset. A failing call accuses the one called when he fails by his own account, when others fail to call him too, or when
-    nobody else calls him; otherwise it accuses the caller.
+    What names a place before what names none; then who has the fewest failing dependencies of its own, what says that a
+    resource is used up, the earliest onset. A failing call accuses the one called when he fails by his own account, when
+    others fail to call him too, or when nobody else calls him; otherwise it accuses the caller.
     """
     everybody = list(members)
     direct = {one.places.subject for one in everybody if not one.places.callee}
@@ -124,9 +149,9 @@ def rank_roots(members: Iterable[Member], graph: ServiceGraph) -> list[tuple[Mem
     failing = {place for _, place in placed}
     below = {place: len(graph.dependencies(place).keys() & failing) for place in failing}
 
-    def key(found: tuple[Member, str]) -> tuple[int, bool, datetime, int, int]:
+    def key(found: tuple[Member, str]) -> tuple[bool, int, bool, datetime, int, int]:
         one, place = found
-        return below[place], not one.is_saturation, one.onset_at, _RANK[one.severity], one.alert_id
+        return is_placeless(place), below[place], not one.is_saturation, one.onset_at, _RANK[one.severity], one.alert_id
 
     return sorted(placed, key=key)
 
@@ -159,6 +184,7 @@ class _Board:
     def __init__(self, groups: Sequence[Group], graph: ServiceGraph, policy: CorrelationPolicy) -> None:
         self._graph = graph
         self._window = timedelta(seconds=policy.window_s)
+        self._alike_kinds = set(policy.alike)
         self.groups: list[Group] = []
         self._by_root: dict[tuple[str, bool], list[Group]] = {}
         self._by_place: dict[tuple[str, bool], list[Group]] = {}
@@ -179,29 +205,49 @@ class _Board:
     def learn(self, group: Group, alert: Member) -> None:
         group.onset_at = min(group.onset_at, alert.onset_at)
         group.last_at = max(group.last_at, alert.fired_at)
-        for place in alert.places.all:
+        for place in alert.places.all | self._alike(alert):
             known = self._by_place.setdefault((place, group.is_drill), [])
             if group not in known[-8:]:
                 known.append(group)
 
+    def _alike(self, alert: Member) -> set[str]:
+        kind = alert.places.subject.partition(":")[0]
+        return {f"alike:{kind}/{alert.rule_id}"} if kind in self._alike_kinds else set()
+
     def find(self, alert: Member, place: str) -> tuple[Group, str] | None:
         graph = self._graph
         options = [
-            (self._by_root, {place, f"rule:{alert.rule_id}"}, "same place"),
+            (self._by_root, {place, f"storm:{alert.rule_id}"}, "same place"),
             (self._by_place, {place}, "same place"),
             (self._by_root, graph.dependencies(place), "it depends on the cause"),
             (self._by_root, graph.dependents(place), "the incident depends on it"),
+            (self._by_place, self._alike(alert), "the same happens to others of its kind"),
         ]
         for index, places, reason in options:
             for one in places:
                 for group in reversed(index.get((one, alert.is_drill), ())):
-                    is_same = reason == "same place" and group.incident_id is not None and group.has_firing
-                    if is_same or self._is_near(group, alert):
+                    if self._is_near(group, alert) or (reason == "same place" and _still_fires(group, place)):
                         return group, reason
-        return None
+        return self._find_placeless(alert, place)
+
+    def _find_placeless(self, alert: Member, place: str) -> tuple[Group, str] | None:
+        """What names no place belongs to the one incident that is near in time, if there is only one."""
+        near = [
+            group
+            for group in self.groups
+            if group.is_drill == alert.is_drill
+            and (is_placeless(place) or is_placeless(group.root_place))
+            and self._is_near(group, alert)
+        ]
+        return (near[0], "near in time, and nothing says where") if len(near) == 1 else None
 
     def _is_near(self, group: Group, alert: Member) -> bool:
         return group.onset_at - self._window <= alert.fired_at and alert.onset_at <= group.last_at + self._window
+
+
+def _still_fires(group: Group, place: str) -> bool:
+    """However long ago it began: what fires at that very place has its incident. Elsewhere only nearness in time counts."""
+    return not is_placeless(place) and any(one.is_firing and one.places.subject == place for one in group.members)
 
 
 def _gather_storms(board: _Board, policy: CorrelationPolicy) -> list[Group]:
@@ -217,7 +263,7 @@ def _gather_storms(board: _Board, policy: CorrelationPolicy) -> list[Group]:
         elif key in gathered:
             _absorb(gathered[key], group)
         else:
-            group.root_place = f"rule:{key[0]}"
+            group.root_place = f"storm:{key[0]}"
             gathered[key] = group
             answer.append(group)
     return answer

@@ -9,7 +9,15 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from domain.detection.correlation import CorrelationPolicy, Group, Member, correlate, find_absorbed, rank_roots
+from domain.detection.correlation import (
+    CorrelationPolicy,
+    Group,
+    Member,
+    correlate,
+    find_absorbed,
+    is_placeless,
+    rank_roots,
+)
 from domain.detection.inhibition import decide_inhibitions
 from domain.detection.service_graph import ServiceGraph
 from domain.incidents.lifecycle import Action, Request
@@ -30,13 +38,14 @@ from resources.incidents.desk import IncidentDesk, NewIncident
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 _OVER = (IncidentState.RESOLVED, IncidentState.CLOSED)
 _FORMER = text(
-    "WITH RECURSIVE newest AS (SELECT DISTINCT ON (a.fingerprint) a.fingerprint, a.incident_id FROM alerts AS a"
+    "WITH RECURSIVE newest AS (SELECT DISTINCT ON (a.fingerprint) a.fingerprint, a.incident_id,"
+    " CASE WHEN a.status = 'RESOLVED' THEN a.last_seen_at END AS ended_at FROM alerts AS a"
     " WHERE a.fingerprint = ANY(:fingerprints) AND a.incident_id IS NOT NULL ORDER BY a.fingerprint, a.last_seen_at DESC),"
-    " led AS (SELECT n.fingerprint, i.incident_id, i.state, i.merged_into, i.resolved_at, i.closed_at FROM newest AS n"
+    " led AS (SELECT n.fingerprint, n.ended_at, i.incident_id, i.state, i.merged_into, i.resolved_at, i.closed_at FROM newest AS n"
     " JOIN incidents AS i USING (incident_id)"
-    " UNION SELECT l.fingerprint, i.incident_id, i.state, i.merged_into, i.resolved_at, i.closed_at FROM led AS l"
+    " UNION SELECT l.fingerprint, l.ended_at, i.incident_id, i.state, i.merged_into, i.resolved_at, i.closed_at FROM led AS l"
     " JOIN incidents AS i ON i.incident_id = l.merged_into)"
-    " SELECT fingerprint, incident_id, state, coalesce(resolved_at, closed_at) AS over_at FROM led WHERE merged_into IS NULL"
+    " SELECT fingerprint, ended_at, incident_id, state, coalesce(resolved_at, closed_at) AS over_at FROM led WHERE merged_into IS NULL"
 )
 
 
@@ -167,7 +176,8 @@ class Admission:
                 free.append(row)
                 continue
             is_over = IncidentState(known.state) in _OVER
-            if not is_over or row.fired_at - known.over_at <= timedelta(seconds=self._policy.relapse_s):
+            since = known.over_at if is_over else known.ended_at
+            if since is None or row.fired_at - since <= timedelta(seconds=self._policy.relapse_s):
                 if is_over and row.is_flapping:
                     words = f"it flaps; {incident_code(known.incident_id)} is not opened again for it"
                     case.hold_back(row, "flapping", "flapping", words)
@@ -175,7 +185,8 @@ class Admission:
                 else:
                     back.setdefault(known.incident_id, []).append(row)
                 continue
-            case.former[row.alert_id] = known.incident_id
+            if is_over:
+                case.former[row.alert_id] = known.incident_id
             free.append(row)
         for incident_id, some in back.items():
             self._return(case, incident_id, some)
@@ -228,7 +239,7 @@ class Admission:
                 summary=_summary(root, group, former),
                 severity=min((one.severity for one in group.joined), key=_RANK.__getitem__),
                 category=root.category,
-                service=place.partition(":")[2],
+                service=_service(place),
                 onset_at=group.onset_at,
                 labels={"root": place},
                 is_drill=group.is_drill,
@@ -258,7 +269,7 @@ class Admission:
         case.joined |= dict.fromkeys(ids, group.incident_id)
         case.decisions += [DecisionRow(one, "joined", f"it belongs to {code}: {_words(group)}") for one in ids]
         is_young = group.opened_at and case.now - group.opened_at < timedelta(seconds=self._policy.root_may_change_s)
-        if is_young and not group.root_place.startswith("rule:"):
+        if (is_young or is_placeless(group.root_place)) and not group.root_place.startswith("storm:"):
             self._name_anew(case, group)
 
     def _name_anew(self, case: _Case, group: Group) -> None:
@@ -272,7 +283,7 @@ class Admission:
             "title": _title(root, group),
             "summary": _summary(root, group, []),
             "category": root.category,
-            "service": place.partition(":")[2],
+            "service": _service(place),
             "place": place,
         }
         case.connection.execute(
@@ -288,7 +299,7 @@ class Admission:
 
     def _root(self, group: Group, graph: ServiceGraph) -> tuple[Member, str]:
         root, place = rank_roots(group.everybody, graph)[0]
-        return root, group.root_place if group.root_place.startswith("rule:") else place
+        return root, group.root_place if group.root_place.startswith("storm:") else place
 
     def _absorb(self, case: _Case, changed: Sequence[Group], groups: Sequence[Group]) -> None:
         """A young incident that turns out to be a symptom of another one goes into it."""
@@ -315,8 +326,12 @@ class Admission:
         )
 
 
+def _service(place: str) -> str:
+    return "" if place.startswith(("rule:", "storm:")) else place.partition(":")[2]
+
+
 def _title(root: Member, group: Group) -> str:
-    if group.root_place.startswith("rule:") and len(group.everybody) > 1:
+    if group.root_place.startswith("storm:") and len(group.everybody) > 1:
         return f"{root.title} and {len(group.everybody) - 1} more of the same kind"
     return root.title
 

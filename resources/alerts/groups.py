@@ -7,15 +7,14 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from domain.detection.correlation import CorrelationPolicy, Group, Member, is_saturation
-from domain.detection.service_graph import ServiceGraph
+from domain.detection.correlation import CorrelationPolicy, Group, Member, is_saturation, locate_by_policy
+from domain.detection.service_graph import Places, ServiceGraph
 from resources.alerts.rows import COLUMNS, AlertRow, as_alert
 
 _MOST_INCIDENTS = 500
 _MOST_ALERTS = 30
 _OPEN = text(
-    "SELECT incident_id, labels->>'root' AS root, onset_at, last_alert_at, is_drill, opened_at, root_alert_id, state,"
-    " EXISTS (SELECT 1 FROM alerts AS a WHERE a.incident_id = i.incident_id AND a.status = 'FIRING') AS has_firing"
+    "SELECT incident_id, labels->>'root' AS root, onset_at, last_alert_at, is_drill, opened_at, root_alert_id, state"
     " FROM incidents AS i WHERE state NOT IN ('RESOLVED', 'CLOSED') AND merged_into IS NULL"
     " AND (last_alert_at >= :since OR labels->>'root' = ANY(:places)) ORDER BY last_alert_at DESC, incident_id DESC LIMIT :most"
 )
@@ -28,7 +27,8 @@ _MEMBERS = text(
 def as_members(rows: Iterable[AlertRow], graph: ServiceGraph, policy: CorrelationPolicy) -> list[Member]:
     """Alerts as correlation looks at them, in the same order."""
     found = list(rows)
-    saturated = is_saturation(policy, [row.words for row in found])
+    words = [row.words for row in found]
+    saturated, known = is_saturation(policy, words), locate_by_policy(policy, words)
     return [
         Member(
             alert_id=row.alert_id,
@@ -39,11 +39,12 @@ def as_members(rows: Iterable[AlertRow], graph: ServiceGraph, policy: Correlatio
             category=row.category,
             onset_at=row.onset_at,
             fired_at=row.fired_at,
-            places=graph.locate(row.labels, row.rule_id),
+            places=Places(place) if place else graph.locate(row.labels, row.rule_id),
             is_saturation=is_full,
             is_drill=row.is_drill,
+            is_firing=row.is_firing,
         )
-        for row, is_full in zip(found, saturated, strict=True)
+        for row, is_full, place in zip(found, saturated, known, strict=True)
     ]
 
 
@@ -51,7 +52,7 @@ def read_groups(
     connection: Connection, alerts: Iterable[Member], graph: ServiceGraph, policy: CorrelationPolicy, *, now: datetime
 ) -> tuple[list[Group], list[AlertRow]]:
     """Open incidents that could be meant, with their alerts; and those alerts as rows."""
-    own = {place for one in alerts for place in one.places.all} | {f"rule:{one.rule_id}" for one in alerts}
+    own = {place for one in alerts for place in one.places.all} | {f"storm:{one.rule_id}" for one in alerts}
     near = {place for one in own for place in (*graph.dependencies(one), *graph.dependents(one))}
     since = now - timedelta(seconds=policy.window_s)
     open_ones = connection.execute(_OPEN, {"since": since, "places": list(own | near), "most": _MOST_INCIDENTS}).all()
@@ -69,7 +70,6 @@ def read_groups(
             is_drill=one.is_drill,
             opened_at=one.opened_at,
             root_alert_id=one.root_alert_id,
-            has_firing=one.has_firing,
             is_untouched=one.state == "OPEN",
             members=by_incident.get(one.incident_id, []),
         )

@@ -99,9 +99,28 @@ def test_too_far_apart_is_not_one_incident() -> None:
 def test_a_storm_of_one_rule_is_one_incident() -> None:
     many = [alert(k, rule="disk", node=f"n{k}") for k in range(200)]
     (storm,) = correlate(many, [], GRAPH, POLICY)
-    assert (len(storm.joined), storm.root_place) == (200, "rule:disk")
+    assert (len(storm.joined), storm.root_place) == (200, "storm:disk")
     few = [alert(k, rule="disk", node=f"n{k}") for k in range(10)]
     assert len(correlate(few, [], GRAPH, POLICY)) == 10
+
+
+def test_what_names_no_place_belongs_to_the_one_incident_near_in_time() -> None:
+    log = alert(9, 2, error_type="POOL")
+    assert together(alert(1, service="loader"), log) == [{1, 9}]
+    assert together(alert(1, 4, service="loader"), log) == [{1, 9}]
+    assert sorted(map(len, together(alert(1, service="auth"), alert(2, service="import-export"), log))) == [1, 1, 1]
+    assert sorted(map(len, together(alert(1, 30, service="loader"), log))) == [1, 1]
+    assert rank_roots([log, alert(1, 3, service="gateway")], GRAPH)[0][1] == "service:gateway"
+
+
+def test_loaders_that_fail_alike_are_one_incident_where_the_policy_says_so() -> None:
+    policy = CorrelationPolicy(alike=["loader"])
+    failing = [
+        alert(k, k, rule="loader-failing", loader=name) for k, name in enumerate(["orders", "payments", "refunds"])
+    ]
+    slow = alert(9, 1, rule="loader-slow", loader="invoices")
+    found = correlate([*failing, slow], [], ServiceGraph(), policy)
+    assert sorted(len(group.joined) for group in found) == [1, 3]
 
 
 def open_incident(number: int, minutes: float, *alerts: Member) -> Group:

@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 
 from domain.errors import EtlmonError
 from resources.clock import utc_now
+from resources.simulator.channel_environment import SIMULATED_TWILIO_TOKEN
 from resources.simulator.control_api import ControlApi
 from resources.simulator.estate import Estate, open_estate
 from resources.simulator.feeds import Feeds
@@ -65,7 +66,7 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--history-days", type=float, default=30.0, help="of a new estate")
     parser.add_argument("--no-logs", action="store_true", help="without the log store")
     parser.add_argument(
-        "--twilio-token", default="simulated-auth-token", help="signs what the simulated Twilio sends to the platform"
+        "--twilio-token", default=SIMULATED_TWILIO_TOKEN, help="signs what the simulated Twilio sends to the platform"
     )
     parser.add_argument("--watch-stdin", action="store_true", help="end when standard input closes")
     return parser.parse_args()

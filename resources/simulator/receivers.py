@@ -36,18 +36,6 @@ class Receivers:
         self._twilio = FakeTwilio(book, auth_token=twilio_auth_token)
         self._lock = threading.Lock()
 
-    def settings(self, base_url: str, *, smtp_url: str) -> dict[str, str]:
-        """Environment variables that send every channel here; invented credentials included."""
-        return {
-            "ETLMON_TWILIO_URL": f"{base_url}/receivers/twilio",
-            "ETLMON_SLACK_URL": f"{base_url}/receivers/slack/api",
-            "ETLMON_PAGERDUTY_URL": f"{base_url}/receivers/pagerduty",
-            "ETLMON_OPSGENIE_URL": f"{base_url}/receivers/opsgenie",
-            "ETLMON_SNS_URL": f"{base_url}/receivers/sns",
-            "ETLMON_WEBHOOK_URL": f"{base_url}/receivers/webhook",
-            "ETLMON_SMTP_URL": smtp_url,
-        }
-
     def routes(self) -> list[Route]:
         """All of them."""
         twilio = "/receivers/twilio/2010-04-01/Accounts/{account}/{kind}.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,7 +12,10 @@ from pydantic import SecretStr
 from domain.circuit_breaker import BreakerRules
 from domain.notification.message import Channel, DeliveryDelayedError
 from resources.breakers import process_breakers
+from resources.channels import channels_of
 from resources.mail_smtp import MailServer, MailSmtp
+from resources.settings import Settings
+from resources.simulator.channel_environment import channel_environment
 from resources.sms_twilio import SmsTwilio
 from resources.twilio_door import TwilioAccount
 from tests.fakes.receiving import TOKEN, Providers, a_message, providers
@@ -86,3 +90,17 @@ def test_faults_come_and_go_as_told(world: Providers, http: httpx.Client) -> Non
 )
 def test_what_the_controls_take(http: httpx.Client, path: str, body: dict[str, object], status: int) -> None:
     assert http.post(path, json=body).status_code == status
+
+
+def test_the_environment_of_a_demonstration_sets_every_channel_up(
+    world: Providers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = channel_environment(f"{world.url}/receivers", smtp_url=world.mail.url)
+    for name, value in {**environment, "ETLMON_PUBLIC_URL": world.url}.items():
+        monkeypatch.setenv(name, value)
+    channels = channels_of(Settings(home=tmp_path, _env_file=None))
+    assert set(channels) == set(Channel)
+    addresses = {Channel.SMS: NUMBER, Channel.EMAIL: "ann@etl.example", Channel.SLACK: "U0ANN"}
+    for channel in set(Channel) - {Channel.VOICE}:  # a call would ask an API that is not there
+        channels[channel].send(a_message(channel, addresses.get(channel, "default")))
+        assert world.got(channel.value)

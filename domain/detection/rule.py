@@ -306,6 +306,11 @@ class Rule(Frozen):
         return self
 
     @property
+    def samples_needed(self) -> int:
+        """How many samples of a series one judgement looks at."""
+        return int(getattr(self.when, "of", getattr(self.when, "points", 1)))
+
+    @property
     def window_s(self) -> float:
         """How much history one evaluation reads, seconds."""
         over = getattr(self.when, "over_s", 0.0)

@@ -16,7 +16,7 @@ from resources.lake.connection import Lake
 
 #: Older samples are history: they lengthen streaks, but nobody is woken for them.
 CATCH_UP = timedelta(minutes=15)
-#: Samples before the ones to judge, at least so many: streaks and "of the last five" need them.
+#: Samples before the ones to judge, at least so many: streaks and "so many of the last" need them.
 _STEPS_BEFORE = 8
 #: A loader that is late for longer is taken as gone.
 _LONGEST_LATENESS = timedelta(days=1)
@@ -41,7 +41,8 @@ def read_window(lake: Lake, rules: Sequence[Rule], marks: dict[str, datetime], *
     series = _read_series(lake, rules)
     complete: dict[str, datetime] = dict(lake.query("SELECT loader_code, complete_until FROM watermarks").iter_rows())
     reach = timedelta(seconds=max((rule.window_s for rule in rules), default=0.0))
-    spans = _plan_spans(series, complete, marks, reach=reach, now=now)
+    steps = max([_STEPS_BEFORE, *(rule.samples_needed + 2 for rule in rules)])
+    spans = _plan_spans(series, complete, marks, reach=reach, steps=steps, now=now)
     points = _read_points(lake, series, spans)
     reached = {**_newest(series, points), **complete}
     fast = spans.filter(pl.col("step_s") <= _SLOW_STEP_S)["since"].min()
@@ -100,17 +101,18 @@ def _plan_spans(
     marks: dict[str, datetime],
     *,
     reach: timedelta,
+    steps: int,
     now: datetime,
 ) -> pl.DataFrame:
     """loader_code, step_s, decided, since, until: what is judged of each loader, and what is read for it."""
-    steps = series.group_by("loader_code").agg(pl.col("step_s").max().fill_null(60.0))
+    loaders = series.group_by("loader_code").agg(pl.col("step_s").max().fill_null(60.0))
     rows = []
-    for code, step_s in steps.iter_rows():
+    for code, step_s in loaders.iter_rows():
         step, until = timedelta(seconds=step_s), complete.get(code, now)
         oldest = now - CATCH_UP - 2 * step
         decided = max(marks.get(code, oldest), oldest)
         first = max(min(decided, until), now - _LONGEST_LATENESS)
-        rows.append((code, step_s, decided, first - reach - _STEPS_BEFORE * step, until))
+        rows.append((code, step_s, decided, first - reach - steps * step, until))
     names = ["loader_code", "step_s", "decided", "since", "until"]
     instant = pl.Datetime("us", "UTC")
     types = [pl.String(), pl.Float64(), instant, instant, instant]

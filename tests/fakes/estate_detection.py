@@ -15,6 +15,9 @@ from domain.detection.alert_event import AlertEvent, AlertStatus
 from domain.detection.evaluation import evaluate_rules
 from domain.detection.rule import Anomalous, Rule
 from domain.detection.window import SignalsWindow
+from domain.log_patterns.bursts import detect_new_and_bursting
+from domain.log_patterns.miner import mine_templates
+from domain.log_patterns.state import MinerState
 from domain.signals import TIMESTAMP
 from resources.rule_files import load_rule_folder, shipped_rules
 from resources.simulator.fault_model import FaultWindow, load_fault_catalogue
@@ -22,10 +25,12 @@ from tests.fakes.estate_signals import EstateSignals
 
 
 class EstateEvidence:
-    """Baselines of the history and verdicts by them. No control charts, forecasts, log patterns or capacity dates."""
+    """Baselines of the history, verdicts by them, and log patterns. No control charts, forecasts or capacity dates."""
 
-    def __init__(self, judged: EstateSignals, baselines: pl.DataFrame, rules: Sequence[Rule]) -> None:
-        self._signals, self._baselines, self._rules = judged, baselines, rules
+    def __init__(
+        self, judged: EstateSignals, baselines: pl.DataFrame, findings: pl.DataFrame, rules: Sequence[Rule]
+    ) -> None:
+        self._signals, self._baselines, self._findings, self._rules = judged, baselines, findings, rules
 
     def expected(self, points: pl.DataFrame) -> pl.DataFrame:
         """The medians of the baselines."""
@@ -55,9 +60,8 @@ class EstateEvidence:
         return pl.DataFrame(schema=types)
 
     def log_findings(self) -> pl.DataFrame:
-        """None."""
-        text = dict.fromkeys(("template_id", "template", "service", "kind"), pl.String)
-        return pl.DataFrame(schema={**text, "lines": pl.Int64, "score": pl.Float64, "window_start": TIMESTAMP})
+        """New and bursting patterns."""
+        return self._findings
 
     def last_seen(self) -> pl.DataFrame:
         """The newest sample of every series."""
@@ -91,6 +95,17 @@ def plan_faults(start: datetime, names: Sequence[str] | None = None, *, every_h:
     ]
 
 
+def find_log_patterns(history: EstateSignals, judged: EstateSignals, *, start: datetime) -> pl.DataFrame:
+    """Findings of the miner on all lines, in windows from `start` on."""
+    lines = pl.concat([history.lines, judged.lines]).sort("at")
+    _, ids = mine_templates(lines["message"], MinerState())
+    placed = lines.with_columns(template_id=ids["template_id"], window_start=pl.col("at").dt.truncate("15m"))
+    texts = placed.group_by("template_id").agg(template=pl.col("message").first())
+    counts = placed.group_by("template_id", "window_start", "service").agg(count=pl.len().cast(pl.Int64))
+    found = detect_new_and_bursting(counts, since=start)
+    return found.join(texts, on="template_id", how="left").rename({"count": "lines"})
+
+
 def detect_in_estate(history: EstateSignals, judged: EstateSignals, *, start: datetime) -> list[AlertEvent]:
     """All events of the shipped rules in `judged`, which begins at `start`, by baselines of the seven days before."""
     rules = load_shipped_rules()
@@ -102,7 +117,7 @@ def detect_in_estate(history: EstateSignals, judged: EstateSignals, *, start: da
     window = SignalsWindow(
         series,
         judged.points,
-        EstateEvidence(judged, baselines, rules),
+        EstateEvidence(judged, baselines, find_log_patterns(history, judged, start=start), rules),
         complete_until_us=dict.fromkeys(loaders, int(end.timestamp() * 1e6)),
         is_history=True,
     )

@@ -27,14 +27,17 @@ from resources.simulator.topology import load_topology
 
 SEED = 7
 _SLOWEST_S = 3600.0
+#: series, points
+_Part = tuple[pl.DataFrame, pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True)
 class EstateSignals:
-    """series: as in the lake, with step_s; points: POINTS_SCHEMA."""
+    """series: as in the lake, with step_s; points: POINTS_SCHEMA; lines: at, service, level, error_type, message."""
 
     series: pl.DataFrame
     points: pl.DataFrame
+    lines: pl.DataFrame
 
 
 def read_loaders() -> list[LoaderDefinition]:
@@ -62,13 +65,14 @@ def compute_estate_signals(
         if loader.step_s <= _SLOWEST_S and (wanted is None or query.metric_name in wanted)
     ]
     parts = [_ask(store, *one, begin_ms=begin_ms, end_ms=end_ms, memo=memo) for one in asked]
-    parts += _count_lines(begin_ms, end_ms, tuple(faults), wanted)
-    return EstateSignals(pl.concat([one.series for one in parts]), pl.concat([one.points for one in parts]))
+    lines = read_log_lines(begin_ms, end_ms, tuple(faults))
+    parts += _count_lines(lines, wanted)
+    return EstateSignals(*(pl.concat([one[place] for one in parts]) for place in (0, 1)), lines)
 
 
 def _ask(
     store: SampleStore, loader: LoaderDefinition, query: PrometheusQuery, *, begin_ms: int, end_ms: int, memo: Memo
-) -> EstateSignals:
+) -> _Part:
     step_ms = int(loader.step_s * 1000)
     start_ms = begin_ms + step_ms
     newest = int(last_index_at(end_ms))
@@ -88,13 +92,10 @@ def _ask(
                 pl.lit(series_id, pl.Int64).alias("series_id"), "captured_at", "metric_value"
             )
         )
-    return EstateSignals(_series(series), pl.concat([pl.DataFrame(schema=POINTS_SCHEMA), *points]))
+    return _series(series), pl.concat([pl.DataFrame(schema=POINTS_SCHEMA), *points])
 
 
-def _count_lines(
-    begin_ms: int, end_ms: int, faults: tuple[FaultWindow, ...], wanted: set[str] | None
-) -> list[EstateSignals]:
-    lines = read_log_lines(begin_ms, end_ms, faults)
+def _count_lines(lines: pl.DataFrame, wanted: set[str] | None) -> list[_Part]:
     by = {"log_lines_5m": ["service", "level"], "log_error_types_5m": ["error_type"]}
     parts = []
     for metric, names in by.items():
@@ -114,7 +115,7 @@ def _count_lines(
             series, schema=["series_id", "loader_code", "metric_name", "labels", "step_s", *names], orient="row"
         )
         points = counts.join(named, on=names).select(list(POINTS_SCHEMA))
-        parts.append(EstateSignals(_series([row[:5] for row in series]), points))
+        parts.append((_series([row[:5] for row in series]), points))
     return parts
 
 

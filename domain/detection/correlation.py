@@ -131,8 +131,8 @@ def rank_roots(members: Iterable[Member], graph: ServiceGraph) -> list[tuple[Mem
     """Candidates for the cause, likeliest first, each with the place that it accuses.
 
     What names a place before what names none; then who has the fewest failing dependencies of its own, what says that a
-    resource is used up, the earliest onset. A failing call accuses the one called when he fails by his own account, when
-    others fail to call him too, or when nobody else calls him; otherwise it accuses the caller.
+    resource is used up, what is not merely of LOW severity, the earliest onset. A failing call accuses the one called
+    when he fails by his own account, when others fail to call him too, or when nobody else calls him; else the caller.
     """
     everybody = list(members)
     direct = {one.places.subject for one in everybody if not one.places.callee}
@@ -149,9 +149,17 @@ def rank_roots(members: Iterable[Member], graph: ServiceGraph) -> list[tuple[Mem
     failing = {place for _, place in placed}
     below = {place: len(graph.dependencies(place).keys() & failing) for place in failing}
 
-    def key(found: tuple[Member, str]) -> tuple[bool, int, bool, datetime, int, int]:
+    def key(found: tuple[Member, str]) -> tuple[bool, int, bool, bool, datetime, int, int]:
         one, place = found
-        return is_placeless(place), below[place], not one.is_saturation, one.onset_at, _RANK[one.severity], one.alert_id
+        return (
+            is_placeless(place),
+            below[place],
+            not one.is_saturation,
+            one.severity is Severity.LOW,
+            one.onset_at,
+            _RANK[one.severity],
+            one.alert_id,
+        )
 
     return sorted(placed, key=key)
 
@@ -186,6 +194,7 @@ class _Board:
         self._window = timedelta(seconds=policy.window_s)
         self._alike_kinds = set(policy.alike)
         self.groups: list[Group] = []
+        self._placeless: list[Group] = []
         self._by_root: dict[tuple[str, bool], list[Group]] = {}
         self._by_place: dict[tuple[str, bool], list[Group]] = {}
         for group in groups:
@@ -200,6 +209,8 @@ class _Board:
 
     def _enter(self, group: Group) -> None:
         self.groups.append(group)
+        if is_placeless(group.root_place):
+            self._placeless.append(group)
         self._by_root.setdefault((group.root_place, group.is_drill), []).append(group)
 
     def learn(self, group: Group, alert: Member) -> None:
@@ -232,13 +243,8 @@ class _Board:
 
     def _find_placeless(self, alert: Member, place: str) -> tuple[Group, str] | None:
         """What names no place belongs to the one incident that is near in time, if there is only one."""
-        near = [
-            group
-            for group in self.groups
-            if group.is_drill == alert.is_drill
-            and (is_placeless(place) or is_placeless(group.root_place))
-            and self._is_near(group, alert)
-        ]
+        candidates = self.groups if is_placeless(place) else self._placeless
+        near = [one for one in candidates if one.is_drill == alert.is_drill and self._is_near(one, alert)]
         return (near[0], "near in time, and nothing says where") if len(near) == 1 else None
 
     def _is_near(self, group: Group, alert: Member) -> bool:

@@ -269,7 +269,8 @@ class Admission:
         case.joined |= dict.fromkeys(ids, group.incident_id)
         case.decisions += [DecisionRow(one, "joined", f"it belongs to {code}: {_words(group)}") for one in ids]
         is_young = group.opened_at and case.now - group.opened_at < timedelta(seconds=self._policy.root_may_change_s)
-        if (is_young or is_placeless(group.root_place)) and not group.root_place.startswith("storm:"):
+        is_worse = min(map(_urgency, group.joined)) < min(map(_urgency, group.members), default=0)
+        if (is_young or is_worse or is_placeless(group.root_place)) and not group.root_place.startswith("storm:"):
             self._name_anew(case, group)
 
     def _name_anew(self, case: _Case, group: Group) -> None:
@@ -324,6 +325,10 @@ class Admission:
         self._incidents.note(
             case.connection, incident_id, kind=kind, actor="detection", cause="correlation", now=case.now, detail=detail
         )
+
+
+def _urgency(one: Member) -> int:
+    return _RANK[one.severity]
 
 
 def _service(place: str) -> str:

@@ -127,6 +127,13 @@ class AlertDesk:
             reopened=tuple(admitted.reopened),
         )
 
+    def on_detection(
+        self, connection: Connection, events: Sequence[AlertEvent], broken: Sequence[RuleFileError], now: datetime
+    ) -> None:
+        """`resources.detection.run.Receive`: the events of an evaluation, then what is due by time."""
+        self.receive(connection, events, now=now, broken=broken)
+        self.review(connection, now)
+
     def review(self, connection: Connection, now: datetime) -> Reviewed:
         """What is due by time alone: ended silences, calmed flapping, rules that are gone, incidents that are over."""
         hold_alerts(connection)

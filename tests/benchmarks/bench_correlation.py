@@ -33,18 +33,17 @@ def run() -> list[dict[str, Any]]:
         world = make_world(platform)
         teach(world, judged, start)
         replay(world, events)
-        rows = world.rows(
-            "SELECT incident_id, title, severity, service, opened_at, merged_into FROM incidents ORDER BY 1"
-        )
-        for row in rows:
-            fault = next(
-                (one.fault for one in faults if one.started_s - 300 <= row.opened_at.timestamp() < one.ended_s + 3600),
-                "–",
-            )
-            print(
-                f"  {fault:<22} {row.opened_at:%d %H:%M}  {row.severity:<8} {row.service:<16} {row.title}{' (merged)' if row.merged_into else ''}"
-            )
+        show(world, faults)
         return judge(world, faults, events)
+
+
+def show(world: AlertWorld, faults: Sequence[FaultWindow]) -> None:
+    """One line per incident, for who wants to know more than the figure."""
+    for row in world.rows("SELECT * FROM incidents ORDER BY 1"):
+        at = row.opened_at.timestamp()
+        fault = next((one.fault for one in faults if one.started_s - 300 <= at < one.ended_s + 3600), "–")
+        into = " (merged)" if row.merged_into else ""
+        print(f"  {fault:<20} {row.opened_at:%d %H:%M}  {row.severity:<8} {row.service:<14} {row.title}{into}")
 
 
 def teach(world: AlertWorld, judged: EstateSignals, now: datetime) -> None:
@@ -104,8 +103,3 @@ def judge(world: AlertWorld, faults: Sequence[FaultWindow], events: Sequence[Ale
             "ours": f"{pages}, {fewer:.0f} % fewer", "peer": "-", "target": "60 % fewer", "met": fewer >= 60,
         },
     ]  # fmt: skip
-
-
-if __name__ == "__main__":
-    for row in run():
-        print(row)

@@ -1,4 +1,4 @@
-"""The platform's own alerts about its rules: a file that cannot be read, a rule that cannot be judged."""
+"""The platform's own alert about a rule that cannot be judged. Files that cannot be read: `platform_events`."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Trouble:
 
 
 def judge_trouble(reasons: Mapping[str, str], before: Sequence[Firing], *, now: datetime) -> Trouble:
-    """One alert per file or rule that cannot be used, as long as that lasts.
+    """One alert per rule that cannot be judged, as long as that lasts.
 
     Args:
-        reasons: file or rule → what is wrong with it.
+        reasons: rule → what is wrong with it.
         before: what was the matter before (`rule_id` is RULE_TROUBLE).
     """
     known = {one.identity: one for one in before}
-    wrong = {write_identity({"rule_file": name}): reason for name, reason in reasons.items()}
+    wrong = {write_identity({"rule": name}): reason for name, reason in reasons.items()}
     events, firing = [], []
     for identity, reason in wrong.items():
         one = known.get(identity) or Firing(RULE_TROUBLE, identity, now, now)
@@ -46,7 +46,7 @@ def judge_trouble(reasons: Mapping[str, str], before: Sequence[Firing], *, now: 
 
 def _event(one: Firing, reason: str, *, is_firing: bool, now: datetime) -> AlertEvent:
     labels: dict[str, str] = orjson.loads(one.identity)
-    name = labels["rule_file"]
+    name = labels["rule"]
     return AlertEvent(
         fingerprint=compute_fingerprint(RULE_TROUBLE, one.identity),
         status=AlertStatus.FIRING if is_firing else AlertStatus.RESOLVED,
@@ -55,10 +55,12 @@ def _event(one: Firing, reason: str, *, is_firing: bool, now: datetime) -> Alert
         fired_at=one.fired_at,
         source=AlertSource.PLATFORM,
         rule_id=RULE_TROUBLE,
-        title=f"The detection rule {name} cannot be used",
-        summary=reason or "It can be used again.",
+        title=f"The detection rule {name} cannot be judged",
+        summary=reason or "It can be judged again.",
         severity=Severity.MEDIUM,
         category=Category.PLATFORM,
         labels=labels,
-        annotations={"next": "`etlmon rules test` says what to mend; the last good version goes on working"},
+        annotations={
+            "next": "`etlmon rules test` shows what it says of its cases; what it fired goes on firing meanwhile"
+        },
     )

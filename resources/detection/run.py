@@ -61,10 +61,9 @@ def detect(engine: Engine, lake: Lake, rules_folder: Path, receive: Receive, *, 
 
 
 def _evaluate(force: RulesInForce, window: SignalsWindow, before: list[Firing], *, now: datetime) -> Evaluated:
-    """All rules, and what is wrong with them."""
+    """All rules, and which of them cannot be judged; files that cannot be read are the desk's to tell."""
     found = evaluate_rules(force.rules, window, [one for one in before if one.rule_id != RULE_TROUBLE], now=now)
-    reasons = {Path(str(error.context["file"])).name: error.reason for error in force.broken}
-    reasons |= {one.rule_id: one.reason for one in found.failed}
+    reasons = {one.rule_id: one.reason for one in found.failed}
     trouble = judge_trouble(reasons, [one for one in before if one.rule_id == RULE_TROUBLE], now=now)
     found.events.extend(trouble.events)
     found.firing.extend(trouble.firing)

@@ -214,13 +214,11 @@ def test_a_broken_file_keeps_its_last_good_version_and_is_reported(world: World,
     (world.rules / "hot.yaml").write_text(text_of_file)
     world.sample({0: 90})
     world.complete(0)
-    assert world.look(0.2) == ["FIRING hot-load 10:00", "FIRING -rule-trouble 10:00"]
-    trouble = world.received[-1]
-    assert trouble.labels == {"rule_file": "hot.yaml"}
-    assert len(world.broken) == 1
-    assert world.look(0.5) == []
+    assert world.look(0.2) == ["FIRING hot-load 10:00"]
+    assert [Path(str(error.context["file"])).name for error in world.broken] == ["hot.yaml"]
     world.rule(for_s=0)
-    assert world.look(0.7) == ["RESOLVED -rule-trouble 10:00"]
+    assert world.look(0.7) == []
+    assert world.broken == []
 
 
 def test_of_two_files_with_one_id_the_second_is_broken(world: World) -> None:
@@ -228,8 +226,8 @@ def test_of_two_files_with_one_id_the_second_is_broken(world: World) -> None:
     world.rule("b.yaml", for_s=0)
     world.sample({0: 90})
     world.complete(0)
-    assert world.look(0.2) == ["FIRING hot-load 10:00", "FIRING -rule-trouble 10:00"]
-    assert "used by another file" in world.received[-1].summary
+    assert world.look(0.2) == ["FIRING hot-load 10:00"]
+    assert "used by another file" in world.broken[0].reason
 
 
 @pytest.mark.requirement("D6")
@@ -255,7 +253,8 @@ def test_a_file_that_changes_its_id_is_another_rule(world: World) -> None:
     world.complete(1)
     assert sorted(world.look(1.2)) == ["FIRING new-name 10:00", "RESOLVED old-name 10:01"]
     (world.rules / "hot.yaml").write_text("id: [")
-    assert world.look(1.5) == ["FIRING -rule-trouble 10:01"]
+    assert world.look(1.5) == []
+    assert len(world.broken) == 1
 
 
 def test_an_unknown_metric_and_a_divisor_of_zero_say_nothing(world: World) -> None:

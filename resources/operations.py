@@ -17,6 +17,7 @@ from domain.errors import RuleFileError
 from domain.incidents.lifecycle import Action, Request
 from resources.alerts.desk import Received, Reviewed
 from resources.alerts.opening import open_alert_desk, open_incident_desk
+from resources.alerts.topology import refresh_graph
 from resources.detection.run import DetectionRun, detect
 from resources.incidents.rows import read_view
 from resources.lake.connection import Lake
@@ -42,6 +43,8 @@ def detect_and_correlate(settings: Settings, engine: Engine, lake: Lake, *, now:
     """Rules over the newest samples, alerts, incidents and their first messages: all or nothing."""
     desk = open_alert_desk(settings)
     found: list[tuple[Received, Reviewed]] = []
+    with transaction(engine) as connection:
+        refresh_graph(connection, lake, now=now)
 
     def receive(
         connection: Connection, events: Sequence[AlertEvent], broken: Sequence[RuleFileError], at: datetime

@@ -11,7 +11,11 @@ import typer
 
 from domain.detection.alert_event import AlertStatus
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Alerts: list, show, judge; precision of the rules.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Alerts: list, show, judge; precision of the rules.\n\nExample: etlmon alert list",
+)
 
 Home = Annotated[Path | None, typer.Option(help="home of the platform")]
 User = Annotated[str | None, typer.Option("--user", help="act as this user; asks for the password")]

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from domain.detection.rule import Rule
     from domain.errors import RuleFileError
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Detection rules: test, list, backtest, import.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Detection rules: test, list, backtest, import.\n\nExample: etlmon rules test",
+)
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of the platform; default: ETLMON_HOME.")]
 

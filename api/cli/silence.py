@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from resources.alerts.silences import Preview
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="Silences: what nobody wants to hear of, until when."
+    add_completion=False,
+    no_args_is_help=True,
+    help="Silences: what nobody wants to hear of, until when.\n\nExample: etlmon silence list",
 )
 
 Home = Annotated[Path | None, typer.Option(help="home of the platform")]

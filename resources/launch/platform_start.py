@@ -28,6 +28,8 @@ from resources.postgres.url import DatabaseUrl
 from resources.rule_files import shipped_rules
 from resources.secret_files import load_token
 from resources.settings import Settings, export_environment
+from resources.simulator.channel_environment import channel_environment
+from resources.simulator.ports import Ports, is_free, load_ports, save_ports
 
 _READY_S = 180.0
 _EVERYTHING_JOB = "everything"
@@ -70,6 +72,7 @@ def run_platform(settings: Settings, display: Display, *, is_demo: bool, is_leav
             "DAGSTER_HOME": str(settings.home / "dagster"),
             "PYTHONUNBUFFERED": "1",
             "DAGSTER_DISABLE_TELEMETRY": "1",
+            **(_simulated_channels(settings) if is_demo else {}),
         }
         admin = json.loads(_run_to_end("resources.launch.prepare", environment))
         display.done("database")
@@ -94,6 +97,26 @@ def run_platform(settings: Settings, display: Display, *, is_demo: bool, is_leav
             display.note("stopping …")
             remove_up_file(settings.home)
             processes.stop()
+
+
+def _simulated_channels(settings: Settings) -> dict[str, str]:
+    """Every channel leads to the receivers of the estate; what the environment sets already stays as it is.
+
+    The ports are chosen here, because those who send start before the estate has fed its history.
+    """
+    path = settings.home / "simulator" / "ports.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    last = load_ports(path)
+    ports = Ports(
+        http=last.http if last.http and is_free(last.http) else _free_port(),
+        elasticsearch=last.elasticsearch,
+        smtp=last.smtp if last.smtp and is_free(last.smtp) else _free_port(),
+    )
+    save_ports(path, ports)
+    wanted = channel_environment(
+        f"http://127.0.0.1:{ports.http}/receivers", smtp_url=f"smtp://127.0.0.1:{ports.smtp}"
+    ) | {"ETLMON_PUBLIC_URL": f"http://{settings.api_host}:{settings.api_port}"}
+    return {name: value for name, value in wanted.items() if name not in os.environ}
 
 
 def _check_ports(settings: Settings) -> None:

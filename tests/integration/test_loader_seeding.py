@@ -62,9 +62,7 @@ def change(engine: Engine, sql: str) -> None:
 def test_fifty_seeders_at_once_leave_one_active_version(versions: LoaderVersions, engine: Engine) -> None:
     definitions = [definition("DEMO-A"), definition("DEMO-B")]
     with ThreadPoolExecutor(50) as pool:
-        results = [
-            one for found in pool.map(lambda _: versions.seed(definitions, at=NOW), range(50)) for one in found
-        ]
+        results = [one for found in pool.map(lambda _: versions.seed(definitions, at=NOW), range(50)) for one in found]
     assert Counter((one.code, one.version, one.action) for one in results) == {
         ("DEMO-A", 1, "activated"): 1, ("DEMO-A", 1, "unchanged"): 49,
         ("DEMO-B", 1, "activated"): 1, ("DEMO-B", 1, "unchanged"): 49,

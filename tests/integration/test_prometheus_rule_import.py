@@ -23,9 +23,19 @@ RULES: dict[str, Any] = {
         {
             "name": "web",
             "rules": [
-                {"alert": "TooSlow", "expr": 'latency_ms{job="web"} > 500', "for": "3m", "labels": {"severity": "critical"}},
+                {
+                    "alert": "TooSlow",
+                    "expr": 'latency_ms{job="web"} > 500',
+                    "for": "3m",
+                    "labels": {"severity": "critical"},
+                },
                 {"alert": "Low", "expr": "5 >= queue"},
-                {"alert": "Errors", "expr": "rate(errors_total[5m]) > 0.5", "for": "1m", "labels": {"severity": "warning"}},
+                {
+                    "alert": "Errors",
+                    "expr": "rate(errors_total[5m]) > 0.5",
+                    "for": "1m",
+                    "labels": {"severity": "warning"},
+                },
                 {"alert": "Restarts", "expr": "increase(restarts_total[5m]) > 3", "labels": {"team": "ops"}},
                 {"alert": "Down", "expr": 'up{job=~"w.*",env!="test"} == 0', "for": "2m"},
             ],
@@ -36,7 +46,9 @@ SERIES: dict[str, list[float | None]] = {
     'latency_ms{job="web",pod="a"}': [100.0] * 5 + [600.0] * 2 + [100.0] + [700.0] * 8 + [500.0] * 15,
     'latency_ms{job="other",pod="b"}': [900.0] * 31,
     'queue{job="web"}': [9.0] * 4 + [5.0] * 3 + [None] * 3 + [6.0] * 21,
-    'errors_total{job="web"}': [10.0 * n for n in range(8)] + [70.0 + 60.0 * n for n in range(8)] + [5.0 * n for n in range(15)],
+    'errors_total{job="web"}': [10.0 * n for n in range(8)]
+    + [70.0 + 60.0 * n for n in range(8)]
+    + [5.0 * n for n in range(15)],
     'restarts_total{pod="a"}': [2.0] * 6 + [3.0, 4.0, 6.0, 7.0] + [1.0] * 5 + [2.0] * 16,
     'up{job="web",env="prod"}': [1.0] * 6 + [0.0] * 9 + [1.0] * 16,
     'up{job="web",env="test"}': [0.0] * 31,

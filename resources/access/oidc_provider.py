@@ -15,7 +15,9 @@ from authlib.integrations.requests_client import OAuth2Session  # type: ignore[i
 from authlib.oauth2.rfc7636 import create_s256_code_challenge  # type: ignore[import-untyped]
 
 from domain.errors import ConfigurationError, EtlmonError, SourceAnswerError, SourceUnreachableError
+from resources.breakers import guard
 from resources.json_logs import current_correlation_id
+from resources.outgoing_http import Deadline, call_with_retries
 
 #: Signatures by the provider's private key only: "none" and HMAC with a public key cannot pass.
 ALGORITHMS = ["RS256", "PS256", "ES256", "RS384", "ES384", "RS512"]
@@ -47,6 +49,7 @@ class OidcProvider:
     def __init__(self, issuer: str, client: Client) -> None:
         self._issuer = issuer.rstrip("/")
         self._client = client
+        self._breaker = f"oidc {self._issuer}"
         self._lock = threading.Lock()
         self._documents: dict[str, tuple[float, dict[str, Any]]] = {}
         self._looked_again_at = float("-inf")
@@ -75,10 +78,16 @@ class OidcProvider:
             IdTokenError: it refuses the code, or its id token is not good.
             SourceUnreachableError, SourceAnswerError: it does not answer, or not as one.
         """
+        endpoint = self._endpoint("token_endpoint")
+        with guard(self._breaker):  # a code is good once: no second try
+            answer = self._exchange(endpoint, code, verifier)
+        return self._verify(answer.get("id_token"), nonce)
+
+    def _exchange(self, endpoint: str, code: str, verifier: str) -> dict[str, Any]:
         try:
             with self._session() as session:
-                answer = session.fetch_token(
-                    self._endpoint("token_endpoint"),
+                answer: dict[str, Any] = session.fetch_token(
+                    endpoint,
                     code=code,
                     grant_type="authorization_code",
                     code_verifier=verifier,
@@ -92,7 +101,7 @@ class OidcProvider:
             raise self._unreachable(error) from None
         except (ValueError, KeyError, TypeError):
             raise IdTokenError("no token in the answer") from None
-        return self._verify(answer.get("id_token"), nonce)
+        return answer
 
     def _verify(self, id_token: object, nonce: str) -> dict[str, Any]:
         if not isinstance(id_token, str) or len(id_token) > 32_768:
@@ -171,18 +180,22 @@ class OidcProvider:
             read_at, known = self._documents.get(url, (float("-inf"), {}))
         if known and not is_fresh and time.monotonic() - read_at < _KEPT_S:
             return known
-        try:
-            with self._session() as session:
-                reply = session.request("GET", url, withhold_token=True, timeout=_TIMEOUT_S, allow_redirects=False)
-                reply.raise_for_status()
-                document = reply.json()
-        except requests.RequestException as error:
-            raise self._unreachable(error) from None
+        document = call_with_retries(lambda limit: self._read(url, limit), timeout_s=_TIMEOUT_S, breaker=self._breaker)
         if not isinstance(document, dict):
             raise SourceAnswerError(f"{url} is no JSON object", suggestion="is it an OpenID Connect issuer?")
         with self._lock:
             self._documents[url] = (time.monotonic(), document)
         return document
+
+    def _read(self, url: str, limit: Deadline) -> Any:
+        try:
+            with self._session() as session:
+                timeout_s = max(limit.remaining_s(), 0.1)
+                reply = session.request("GET", url, withhold_token=True, timeout=timeout_s, allow_redirects=False)
+                reply.raise_for_status()
+                return reply.json()
+        except requests.RequestException as error:
+            raise self._unreachable(error) from None
 
     def _session(self) -> OAuth2Session:
         session = OAuth2Session(

@@ -194,3 +194,15 @@ def test_a_provider_under_another_name_or_away_is_said_so(
     assert (away.status_code, away.json()["errorType"]) == (503, "SOURCE_UNREACHABLE")
     none = open_api(oidc_issuer=None).client.get("/api/v1/auth/oidc/start")
     assert none.status_code == 404
+
+
+@pytest.mark.requirement("A14")
+def test_a_provider_that_stays_away_is_not_asked_any_more(open_api: Callable[..., LiveApi]) -> None:
+    api = open_api(oidc_issuer="http://127.0.0.1:9")
+    api.add_user("ada", Role.ADMIN)
+    answers = [api.client.get("/api/v1/auth/oidc/start") for _ in range(6)]
+    assert {one.status_code for one in answers} == {503}
+    assert answers[0].json()["errorType"] == "SOURCE_UNREACHABLE"
+    assert answers[-1].json()["errorType"] == "CIRCUIT_OPEN", "ten failed tries are enough"
+    listed = api.client.get("/api/v1/breakers", headers=api.bearer("ada")).json()["items"]
+    assert [(one["name"], one["state"]) for one in listed] == [("oidc http://127.0.0.1:9", "OPEN")]

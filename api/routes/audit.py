@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime
 
@@ -137,7 +137,14 @@ def export_audit(
     return StreamingResponse(_chunks(lines), media_type=media_type, headers={"Content-Disposition": disposition})
 
 
-@router.get("/{sequence:int}")
+@router.get("/verify", include_in_schema=False)
+@allow("audit", "verify")
+def refuse_reading_verdicts() -> None:
+    """Without it `verify` would be taken for a sequence."""
+    raise HTTPException(405, "Method Not Allowed")
+
+
+@router.get("/{sequence}")
 @allow("audit", "read")
 def read_audit_entry(
     control: Control, caller: Asking, sequence: Annotated[int, Path(ge=1, le=_MAX_SEQUENCE)]

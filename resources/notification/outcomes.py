@@ -16,6 +16,7 @@ from resources.notification.outbox import Cause, write_messages
 from resources.notification.paging import write_note
 from resources.secret_registry import mask_secrets
 
+_FALLBACKS = 491_823_320
 _PAGES = {MessageKind.OPENED, MessageKind.ESCALATED, MessageKind.STORM}
 _MINE = "message_id = :id AND state = 'PENDING' AND attempts = :attempt"
 _MAX_ERROR = 500
@@ -61,6 +62,13 @@ def record_delay(
     )
 
 
+def hold_fallbacks(connection: Connection, incident_id: int) -> None:
+    """Channels that give up at once write fallbacks one after another: two that fall back to each other would lock crosswise."""
+    connection.execute(
+        text("SELECT pg_advisory_xact_lock(:space, :id)"), {"space": _FALLBACKS, "id": incident_id % 2**31}
+    )
+
+
 def record_dead(
     connection: Connection, rules: NotificationRules, one: Claimed, error: EtlmonError, *, now: datetime
 ) -> bool:
@@ -69,6 +77,7 @@ def record_dead(
         connection.execute(
             text("SELECT 1 FROM incidents WHERE incident_id = :id FOR KEY SHARE"), {"id": one.incident_id}
         )
+        hold_fallbacks(connection, one.incident_id)
     is_mine = connection.execute(
         text(
             "UPDATE outbox SET state = 'DEAD', due_at = NULL, locked_until = NULL, last_error = :error,"
@@ -122,6 +131,8 @@ def fallback_while_open(
 ) -> bool:
     """A channel that is not asked at all: what pages somebody goes through the fallback at once, and keeps its turn here."""
     is_page = one.kind in _PAGES and one.severity in {Severity.CRITICAL, Severity.HIGH}
+    if is_page and one.incident_id is not None:
+        hold_fallbacks(connection, one.incident_id)
     return is_page and write_fallback(connection, rules, one, words_of(error), now=now)
 
 

@@ -113,7 +113,9 @@ def redis(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def remaining(api: ApiServer, headers: dict[str, str]) -> int:
-    return int(api.client.get(WHO, headers=headers).headers["ratelimit-remaining"])
+    answer = api.client.get(WHO, headers=headers)
+    assert "ratelimit-remaining" in answer.headers, (answer.status_code, answer.text)
+    return int(answer.headers["ratelimit-remaining"])
 
 
 @pytest.mark.needs("redis")

@@ -163,6 +163,8 @@ CREATE TABLE incidents (
 );
 CREATE INDEX incidents_open ON incidents (opened_at) WHERE state NOT IN ('RESOLVED', 'CLOSED');
 CREATE INDEX incidents_by_state ON incidents (state, opened_at DESC);
+CREATE INDEX incidents_by_opening ON incidents (opened_at);
+CREATE INDEX incidents_merged ON incidents (merged_into) WHERE merged_into IS NOT NULL;
 ALTER TABLE alerts ADD FOREIGN KEY (incident_id) REFERENCES incidents (incident_id);
 
 CREATE TABLE incident_events (
@@ -266,11 +268,25 @@ CREATE TABLE inbound_deliveries (
 CREATE TABLE tickets (
     incident_id     bigint PRIMARY KEY REFERENCES incidents (incident_id),
     ticket_key      text UNIQUE,                           -- null until the desk has answered
+    ticket_id       text,                                  -- stays the same when the ticket moves to another project
     status          text,
     last_seen_hash  text,                                  -- of the ticket's state as we last read or wrote it: loops end here
     synced_at       timestamptz,
-    last_error      text
+    last_error      text,
+    due_at          timestamptz,                           -- something is to be done there; null: nothing
+    locked_until    timestamptz,
+    attempts        integer NOT NULL DEFAULT 0,
+    changes         integer NOT NULL DEFAULT 1,            -- counted on by every cause: what came while a worker was at it is not lost
+    is_possibly_created boolean NOT NULL DEFAULT false,    -- an attempt began whose outcome is not known
+    is_gone         boolean NOT NULL DEFAULT false,        -- deleted over there
+    wanted_priority text,                                  -- somebody escalated: not below this
+    priority        text,                                  -- as we last wrote it
+    pushed_state    text,                                  -- of the incident, as we last carried it over
+    told_event_id   bigint NOT NULL DEFAULT 0,             -- timeline entries up to here are comments there
+    seen_changes    integer NOT NULL DEFAULT 0,            -- entries of the ticket's own history that are carried over
+    seen_comment_id bigint NOT NULL DEFAULT 0
 );
+CREATE INDEX tickets_due ON tickets (due_at) WHERE due_at IS NOT NULL;
 """
 
 

@@ -265,6 +265,27 @@ CREATE TABLE inbound_deliveries (
     PRIMARY KEY (source, delivery_id)
 );
 
+-- exercises: a fault made on purpose; what follows from it is marked and counts in no figure. One at a time.
+CREATE TABLE drills (
+    drill_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    scenario        text NOT NULL,
+    title           text NOT NULL,
+    mode            text NOT NULL CHECK (mode IN ('INJECTED', 'SYNTHETIC')),
+    state           text NOT NULL CHECK (state IN ('STARTING', 'RUNNING', 'ENDING', 'OVER')),
+    outcome         text CHECK (outcome IN ('COMPLETED', 'ABORTED', 'FAILED')),
+    facts           jsonb NOT NULL,                        -- the scenario as it was when the drill began
+    is_escalating   boolean NOT NULL,                      -- whether the third line and the manager may be told too
+    started_by      text NOT NULL,
+    started_at      timestamptz NOT NULL,
+    ends_at         timestamptz NOT NULL CHECK (ends_at > started_at),
+    ended_at        timestamptz,
+    stopped_by      text,
+    over_at         timestamptz,
+    problem         text,
+    report          jsonb
+);
+CREATE UNIQUE INDEX drills_one_at_a_time ON drills ((true)) WHERE state <> 'OVER';
+
 CREATE TABLE tickets (
     incident_id     bigint PRIMARY KEY REFERENCES incidents (incident_id),
     ticket_key      text UNIQUE,                           -- null until the desk has answered

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from api.pages import (
     account,
+    alerts,
     api_tokens,
     audit,
     field_policies,
@@ -18,7 +19,11 @@ from api.pages import (
     loader_impact,
     loaders,
     logins,
+    messages,
+    on_call,
     overview,
+    silence_new,
+    silences,
     static_files,
     users,
 )
@@ -30,6 +35,11 @@ ROUTERS = (
     static_files.router,
     account.router,
     overview.router,
+    alerts.router,
+    silences.router,
+    silence_new.router,
+    on_call.router,
+    messages.router,
     loaders.router,
     loader_diff.router,
     loader_edit.router,

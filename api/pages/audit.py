@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -12,6 +11,7 @@ from fastapi import Path, Query, Request, Response
 
 from api.access import allow, control_plane, current_caller
 from api.pages.error_pages import page_router
+from api.pages.filters import read_instant
 from api.pages.flashes import Flash
 from api.pages.rendering import go, render
 from domain.access.audit_chain import AuditEntry
@@ -100,20 +100,11 @@ _DAYS = ("since", "until")
 
 def _filter(given: dict[str, str]) -> AuditFilter:
     texts = {name: value or None for name, value in given.items() if name not in _DAYS}
-    return AuditFilter(**texts, since=_instant(given["since"]), until=_instant(given["until"]))
-
-
-def _instant(text: str) -> datetime | None:
-    """A date or instant as a form sends it, read as UTC; None where it is none."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return AuditFilter(**texts, since=read_instant(given["since"]), until=read_instant(given["until"]))
 
 
 def _instant_text(text: str) -> str:
-    found = _instant(text)
+    found = read_instant(text)
     return found.isoformat() if found else ""
 
 

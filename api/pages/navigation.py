@@ -31,7 +31,16 @@ class Section:
 
 
 SECTIONS = (
-    Section("Operate", (Entry("Overview", "/", "overview", "platform", key="o"),)),
+    Section(
+        "Operate",
+        (
+            Entry("Overview", "/", "overview", "platform", key="o"),
+            Entry("Alerts", "/alerts", "alerts", "alerts", key="e"),
+            Entry("Silences", "/silences", "silences", "silences", key="s"),
+            Entry("On call", "/on-call", "on-call", "on-call", key="c"),
+            Entry("Messages", "/messages", "messages", "messages", key="m"),
+        ),
+    ),
     Section(
         "Configure",
         (

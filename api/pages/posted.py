@@ -7,6 +7,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 from starlette.datastructures import FormData, UploadFile
 
+from domain.errors import InputDataError
+
 
 class PostedForm:
     """Fields by name. Texts are trimmed except where white space means something."""
@@ -44,7 +46,10 @@ class PostedForm:
 
 
 async def _read(request: Request) -> PostedForm:
-    return PostedForm(await request.form())
+    data = await request.form()
+    if any("\x00" in value for value in data.values() if isinstance(value, str)):
+        raise InputDataError("a field contains a null character", suggestion="remove it")
+    return PostedForm(data)
 
 
 Posted = Annotated[PostedForm, Depends(_read)]

@@ -1,4 +1,4 @@
-// "3 min ago" stays true while the page is open. The exact UTC instant is in the title, put there by the server.
+// Instants in the reader's zone; "3 min ago" stays true while the page is open. The exact UTC instant is in the title, put there by the server.
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"]];
 
 const inWords = (seconds) => {
@@ -15,5 +15,24 @@ const show = () => {
   }
 };
 
+const two = (number) => String(number).padStart(2, "0");
+
+const showLocal = (root) => {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  for (const one of root.querySelectorAll("[data-local]")) {
+    const at = new Date(one.dateTime ?? one.dataset.local);
+    const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+    const time = `${two(at.getHours())}:${two(at.getMinutes())}`;
+    one.textContent = one.dataset.form === "minute" ? time : `${day} ${time}:${two(at.getSeconds())}`;
+  }
+  for (const one of root.querySelectorAll("[data-zone]")) one.textContent = zone;
+};
+
+export const showTimes = (root = document) => {
+  showLocal(root);
+  show();
+};
+
+showTimes();
 setInterval(show, 30_000);
 document.addEventListener("visibilitychange", () => document.hidden || show());

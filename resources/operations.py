@@ -122,13 +122,19 @@ _SNOOZED = text(
     "SELECT incident_id FROM incidents WHERE snoozed_until <= :now AND state NOT IN ('RESOLVED', 'CLOSED')"
     " ORDER BY incident_id FOR UPDATE SKIP LOCKED"
 )
+# incidents before their clocks, like whoever acts on one; those that somebody holds have their turn at the next tick
+_HELD = (
+    "WITH held AS MATERIALIZED (SELECT incident_id FROM incidents WHERE incident_id IN (SELECT incident_id FROM sla_clocks WHERE {due})"
+    " ORDER BY incident_id FOR UPDATE SKIP LOCKED) UPDATE sla_clocks SET {change} WHERE {due} AND incident_id IN"
+    " (SELECT incident_id FROM held) RETURNING incident_id, measure, target_s, due_at"
+)
 _BREACHED = text(
-    "UPDATE sla_clocks SET breached_at = due_at, warn_at = NULL WHERE due_at <= :now AND breached_at IS NULL"
-    " RETURNING incident_id, measure, target_s"
+    _HELD.format(due="due_at <= :now AND breached_at IS NULL", change="breached_at = due_at, warn_at = NULL")
 )
 _WARNED = text(
-    "UPDATE sla_clocks SET warned_at = :now, warn_at = NULL WHERE warn_at <= :now AND due_at > :now AND breached_at IS NULL"
-    " RETURNING incident_id, measure, due_at"
+    _HELD.format(
+        due="warn_at <= :now AND due_at > :now AND breached_at IS NULL", change="warned_at = :now, warn_at = NULL"
+    )
 )
 
 

@@ -41,6 +41,7 @@ PERMISSIONS: dict[str, dict[str, frozenset[Role]]] = {
         "capture": _OPERATORS,
     },
     "alerts": {"read": _ALL, "act": _OPERATORS, "send": _OPERATORS},  # send: a machine that finds some, Alertmanager
+    "incidents": {"read": _ALL, "act": _OPERATORS},
     "silences": {"read": _ALL, "act": _OPERATORS},  # with maintenance windows and the allow-list
     "users": {"read": _ADMINS, "edit": _ADMINS},
     "api-tokens": {"read": _ADMINS, "edit": _ADMINS},

@@ -7,7 +7,7 @@ state. Reopening leads to OPEN and keeps every instant of the first round, so th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from domain.errors import ConflictError, InputDataError
@@ -32,6 +32,9 @@ class Action(StrEnum):
     SET_SEVERITY = "set-severity"
     MERGE = "merge"
 
+
+#: What nobody wants to hear of for longer is to be closed.
+LONGEST_SNOOZE = timedelta(days=365)
 
 S = IncidentState
 WORKING = (S.OPEN, S.ACKNOWLEDGED, S.INVESTIGATING, S.REMEDIATING, S.MONITORING)
@@ -123,6 +126,31 @@ def decide_transition(facts: IncidentFacts, request: Request) -> Decision:
     return Decision(facts.state, targets[facts.state])
 
 
+def list_actions(facts: IncidentFacts) -> list[Action]:
+    """What is legal now and would change something, in the order of a life. A merged incident can only be commented on."""
+    if facts.merged_into is not None:
+        return [Action.COMMENT]
+    is_taken = facts.acknowledged_by is not None and facts.state is not S.OPEN
+    useless = {Action.ACKNOWLEDGE} if is_taken else set()
+    if facts.snoozed_until is None:
+        useless.add(Action.WAKE)
+    return [action for action, states in TRANSITIONS.items() if facts.state in states and action not in useless]
+
+
+def check_not_over(facts: IncidentFacts, *, what: str) -> None:
+    """Whether alerts can still come to or leave this incident; `what` says what would not be possible else.
+
+    Raises:
+        ConflictError: it is over, or was merged.
+    """
+    code = incident_code(facts.incident_id)
+    if facts.merged_into is not None:
+        into = incident_code(facts.merged_into)
+        raise ConflictError(f"{code} was merged into {into}: {what}", suggestion=f"act on {into}")
+    if facts.state.is_over:
+        raise ConflictError(f"{code} is {facts.state.value}: {what}", suggestion=f"reopen {code} first")
+
+
 def _is_nothing_new(facts: IncidentFacts, request: Request) -> bool:
     return (
         (request.action is Action.WAKE and facts.snoozed_until is None)
@@ -134,6 +162,8 @@ def _is_nothing_new(facts: IncidentFacts, request: Request) -> bool:
 def _check_fields(code: str, facts: IncidentFacts, request: Request) -> None:
     if request.action is Action.SNOOZE and (request.until is None or request.until <= request.now):
         raise InputDataError(f"snoozing {code} needs an instant in the future", suggestion="give `until`")
+    if request.action is Action.SNOOZE and request.until and request.until > request.now + LONGEST_SNOOZE:
+        raise InputDataError(f"{code} cannot be snoozed for over a year", suggestion="an earlier `until`, or close it")
     if request.action is Action.COMMENT and not request.reason.strip():
         raise InputDataError(f"a comment on {code} needs words", suggestion="write what others should know")
     if request.action is Action.SET_SEVERITY and request.severity is None:

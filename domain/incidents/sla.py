@@ -101,13 +101,29 @@ def stop(clock: Clock, *, at: datetime) -> Clock:
     return replace(pause(clock, at=at), stopped_at=at)
 
 
-def reopen(clock: Clock, *, at: datetime) -> Clock:
-    """Count on with what was spent; the time in between does not count. A first acknowledgement stays what it was."""
-    if clock.measure is Measure.ACKNOWLEDGE or clock.stopped_at is None:
+def reopen(clock: Clock, *, at: datetime, is_acknowledged: bool = True) -> Clock:
+    """Count on with what was spent; the time in between does not count. A first acknowledgement stays what it was.
+
+    Args:
+        is_acknowledged: somebody has acknowledged the incident; where nobody has, that clock runs on too.
+    """
+    if clock.stopped_at is None or (clock.measure is Measure.ACKNOWLEDGE and is_acknowledged):
         return clock
     return replace(clock, stopped_at=None, running_since=at)
 
 
-def retarget(clock: Clock, targets: Targets) -> Clock:
-    """Another severity, another target; a breach that happened stays."""
-    return replace(clock, target_s=targets.of(clock.measure)) if clock.stopped_at is None else clock
+def retarget(clock: Clock, targets: Targets, *, at: datetime) -> Clock:
+    """Another severity, another target, and a warning of its own. What the new target has no time left for is missed at `at`.
+
+    A miss that happened stays; a stopped clock keeps the target that it was stopped under.
+    """
+    target_s = targets.of(clock.measure)
+    if clock.stopped_at is not None or target_s == clock.target_s:
+        return clock
+    return mark_breach(replace(clock, target_s=target_s, warned_at=None), missed_at=at, now=at)
+
+
+def mark_breach(clock: Clock, *, missed_at: datetime, now: datetime) -> Clock:
+    """The clock, marked as missed at that instant if it has spent more than its target by `now` and is not marked yet."""
+    is_late = clock.breached_at is None and clock.stopped_at is None and clock.spent_s(now) > clock.target_s
+    return replace(clock, breached_at=missed_at) if is_late else clock

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from domain.errors import InputDataError
 from domain.vocabulary import Severity
+
+#: How people write an incident: INC-12, inc-12 or 12. JSON schema and Python read it alike.
+WRITTEN_INCIDENT = r"^([Ii][Nn][Cc]-)?[0-9]{1,18}$"
 
 
 class IncidentState(StrEnum):
@@ -19,6 +24,29 @@ class IncidentState(StrEnum):
     MONITORING = "MONITORING"
     RESOLVED = "RESOLVED"
     CLOSED = "CLOSED"
+
+    @property
+    def is_over(self) -> bool:
+        """Nobody has to do anything any more."""
+        return self in (IncidentState.RESOLVED, IncidentState.CLOSED)
+
+
+def find_number(written: str) -> int | None:
+    """12 of "INC-12", "inc-12" or "12"; None of anything else."""
+    found = written.strip()
+    return int(found.rpartition("-")[2]) if re.fullmatch(WRITTEN_INCIDENT, found) else None
+
+
+def parse_incident(written: str) -> int:
+    """As `find_number`.
+
+    Raises:
+        InputDataError: it names no incident.
+    """
+    number = find_number(written)
+    if number is None:
+        raise InputDataError(f"{written[:60]!r} names no incident", suggestion="write it like INC-12345")
+    return number
 
 
 def incident_code(incident_id: int) -> str:

@@ -33,6 +33,7 @@ from resources.alerts.rows import (
 )
 from resources.alerts.suppressions import read_suppressions
 from resources.alerts.topology import read_graph
+from resources.drills.telling_apart import read_stopped
 from resources.incidents.desk import IncidentDesk, NewIncident
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
@@ -123,8 +124,12 @@ class Admission:
         verdicts = read_suppressions(case.connection, at=case.now).judge(
             [row.words for row in case.asking], at=case.now
         )
+        stopped = read_stopped(case.connection) if any(row.is_drill for row in case.asking) else None
         free = []
         for row, verdict in zip(case.asking, verdicts, strict=True):
+            if verdict is None and row.is_drill and stopped:
+                case.hold_back(row, stopped, "drill-over", "the drill was stopped; what fires on is told as real later")
+                continue
             if verdict is None:
                 free.append(row)
                 continue
@@ -138,9 +143,10 @@ class Admission:
         sources = [*case.asking, *(row for row in others if row.is_firing and row.alert_id not in own)]
         verdicts = decide_inhibitions(
             self._policy.inhibit,
-            targets=[row.words for row in case.asking],
-            sources=[row.words for row in sources],
+            targets=[_words_apart(row) for row in case.asking],
+            sources=[_words_apart(row) for row in sources],
             is_same={index: index for index in range(len(case.asking))},
+            apart="is_drill",
         )
         pairs, free = [], []
         for row, verdict in zip(case.asking, verdicts, strict=True):
@@ -248,7 +254,11 @@ class Admission:
         )
         group.incident_id, group.opened_at = view.incident_id, case.now
         case.connection.execute(
-            text("UPDATE incidents SET root_alert_id = :root WHERE incident_id = :id"),
+            text(
+                "UPDATE incidents AS i SET root_alert_id = a.alert_id, labels = CASE WHEN a.annotations ? 'drill' THEN i.labels"
+                " || jsonb_build_object('drill', a.annotations->>'drill') ELSE i.labels END"
+                " FROM alerts AS a WHERE a.alert_id = :root AND i.incident_id = :id"
+            ),
             {"root": root.alert_id, "id": view.incident_id},
         )
         case.given |= dict.fromkeys(ids, view.incident_id)
@@ -325,6 +335,11 @@ class Admission:
         self._incidents.note(
             case.connection, incident_id, kind=kind, actor="detection", cause="correlation", now=case.now, detail=detail
         )
+
+
+def _words_apart(row: AlertRow) -> dict[str, str]:
+    """With the word that keeps drills and what is real from silencing each other."""
+    return {**row.words, "is_drill": str(row.is_drill)}
 
 
 def _urgency(one: Member) -> int:

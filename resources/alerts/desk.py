@@ -16,8 +16,9 @@ from domain.detection.alert_event import AlertEvent, AlertStatus
 from domain.detection.correlation import CorrelationPolicy, rank_roots
 from domain.detection.flapping import decide_flapping
 from domain.detection.platform_events import BROKEN_RULE, event_of_broken_rule, platform_event
-from domain.errors import ConflictError, InputDataError, NotFoundError, RuleFileError
-from domain.incidents.lifecycle import Action, Request
+from domain.drills.marking import SEPARATOR
+from domain.errors import ConflictError, InputDataError, RuleFileError
+from domain.incidents.lifecycle import Action, Request, check_not_over
 from domain.incidents.view import IncidentView, incident_code
 from domain.vocabulary import Severity
 from resources.alerts.admission import Admission, Admitted
@@ -32,7 +33,9 @@ from resources.alerts.rows import (
     write_incidents,
 )
 from resources.alerts.topology import read_graph
+from resources.drills.telling_apart import mark_drill
 from resources.incidents.desk import IncidentDesk, NewIncident
+from resources.incidents.rows import lock_facts
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 _HELD_BACK = (
@@ -55,7 +58,14 @@ _GONE = text(
     "UPDATE alerts AS a SET status = 'RESOLVED', resolved_at = greatest(:now, a.last_seen_at),"
     " last_seen_at = greatest(:now, a.last_seen_at)"
     " WHERE a.status = 'FIRING' AND a.source = 'rule' AND EXISTS (SELECT 1 FROM detection_marks)"
-    " AND NOT EXISTS (SELECT 1 FROM rule_states AS s WHERE s.fingerprint = a.fingerprint) RETURNING a.alert_id"
+    " AND NOT EXISTS (SELECT 1 FROM rule_states AS s WHERE s.fingerprint"
+    f" = split_part(a.fingerprint, '{SEPARATOR}', 1)) RETURNING a.alert_id"
+)
+
+#: Both sides of a split say so: correlation leaves apart what a person has taken apart.
+_MARK_SPLIT = text(
+    "UPDATE incidents SET labels = labels || jsonb_build_object('split_into', CAST(:code AS text)), revision = revision + 1"
+    " WHERE incident_id = :id"
 )
 
 
@@ -107,7 +117,7 @@ class AlertDesk:
             broken: the rule files that cannot be used now, where the caller has looked at them; None where it has not.
         """
         hold_alerts(connection)
-        everything = [*events, *self._broken_rules(connection, broken, now)]
+        everything = mark_drill(connection, [*events, *self._broken_rules(connection, broken, now)])
         if not everything:
             return Received()
         found = take_in(connection, everything, now=now, limits=self._policy.flapping)
@@ -165,15 +175,15 @@ class AlertDesk:
         """Some alerts of an incident become an incident of their own, with clocks and timeline; both say so.
 
         Raises:
-            NotFoundError: no such incident. InputDataError: not its alerts, or all of them.
+            NotFoundError: no such incident. InputDataError: not its alerts, or all of them. ConflictError: it is over.
         """
         hold_alerts(connection)
+        facts, _ = lock_facts(connection, incident_id)
+        check_not_over(facts, what="it cannot be split")
         rows = read_alerts(connection, "a.incident_id = :id", {"id": incident_id})
         wanted = set(alert_ids)
         leaving = [row for row in rows if row.alert_id in wanted]
         code = incident_code(incident_id)
-        if not rows:
-            raise NotFoundError(f"{code} has no alerts", suggestion="`etlmon incident list` shows all")
         if len(leaving) < len(wanted) or not leaving or len(leaving) == len(rows):
             raise InputDataError(
                 f"{code} can only be split by some of its own alerts",
@@ -197,6 +207,7 @@ class AlertDesk:
         self._choose_root_again(connection, incident_id, [row for row in rows if row.alert_id not in wanted])
         words = f"{actor} split {view.code} off {code}"
         write_decisions(connection, [DecisionRow(row.alert_id, "split", words) for row in leaving], now=now)
+        connection.execute(_MARK_SPLIT, {"id": incident_id, "code": view.code})
         for one, other, kind in ((incident_id, view.code, "split"), (view.incident_id, code, "split-from")):
             detail = {"incident": other, "alerts": [row.alert_id for row in leaving]}
             self._incidents.note(connection, one, kind=kind, actor=actor, cause=cause, now=now, detail=detail)

@@ -14,7 +14,8 @@ from resources.alerts.rows import COLUMNS, AlertRow, as_alert
 _MOST_INCIDENTS = 500
 _MOST_ALERTS = 30
 _OPEN = text(
-    "SELECT incident_id, labels->>'root' AS root, onset_at, last_alert_at, is_drill, opened_at, root_alert_id, state"
+    "SELECT incident_id, labels->>'root' AS root, onset_at, last_alert_at, is_drill, opened_at, root_alert_id, state,"
+    " labels ?| ARRAY['split_from', 'split_into'] AS is_split"
     " FROM incidents AS i WHERE state NOT IN ('RESOLVED', 'CLOSED') AND merged_into IS NULL"
     " AND (last_alert_at >= :since OR labels->>'root' = ANY(:places)) ORDER BY last_alert_at DESC, incident_id DESC LIMIT :most"
 )
@@ -70,7 +71,7 @@ def read_groups(
             is_drill=one.is_drill,
             opened_at=one.opened_at,
             root_alert_id=one.root_alert_id,
-            is_untouched=one.state == "OPEN",
+            is_untouched=one.state == "OPEN" and not one.is_split,
             members=by_incident.get(one.incident_id, []),
         )
         for one in open_ones

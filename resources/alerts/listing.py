@@ -11,7 +11,7 @@ from domain.detection.alert_event import AlertStatus
 from domain.errors import NotFoundError
 from domain.vocabulary import Severity
 
-_COLUMNS = (
+COLUMNS = (
     "alert_id, fingerprint, source, rule_id, title, summary, severity, category, status, labels, annotations, value, threshold,"
     " series_id, onset_at, fired_at, detected_at, last_seen_at, resolved_at, occurrences, incident_id, suppressed_by, is_flapping,"
     " is_drill, verdict, verdict_by, verdict_at"
@@ -46,7 +46,7 @@ def list_alerts(
     used = [clause for clause, value in clauses.items() if value is not None] or ["true"]
     label, value = wanted.label or ("", "")
     rows = connection.execute(
-        text(f"SELECT {_COLUMNS} FROM alerts WHERE {' AND '.join(used)} ORDER BY alert_id DESC LIMIT :limit"),
+        text(f"SELECT {COLUMNS} FROM alerts WHERE {' AND '.join(used)} ORDER BY alert_id DESC LIMIT :limit"),
         {
             "status": wanted.status,
             "severity": wanted.severity,
@@ -69,7 +69,7 @@ def get_alert(connection: Connection, alert_id: int) -> dict[str, Any]:
         NotFoundError: there is none.
     """
     row = (
-        connection.execute(text(f"SELECT {_COLUMNS} FROM alerts WHERE alert_id = :id"), {"id": alert_id})
+        connection.execute(text(f"SELECT {COLUMNS} FROM alerts WHERE alert_id = :id"), {"id": alert_id})
         .mappings()
         .one_or_none()
     )

@@ -103,7 +103,7 @@ def as_alert(row: Mapping[Any, Any]) -> AlertRow:
 
 
 def as_json(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Rows for `jsonb_to_recordset`; without what PostgreSQL cannot store."""
+    """Rows for `jsonb_to_recordset`; what PostgreSQL cannot store is replaced by U+FFFD or a question mark."""
     found = json.dumps(list(rows), default=_plain)
     return json.dumps(_storable(json.loads(found))) if "\\u0000" in found or "\\ud" in found else found
 
@@ -113,7 +113,7 @@ def _storable(value: Any) -> Any:
         return {_storable(key): _storable(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_storable(inner) for inner in value]
-    return value.replace("\0", "").encode("utf-8", "replace").decode() if isinstance(value, str) else value
+    return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What API and command line need of alerts, over one control plane; each part is made when it is first asked for."""
+"""What API and command line need of alerts and incidents, over one control plane; each part is made when it is first asked for."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from resources.alerts.silences import Silences
 from resources.alerts.verdicts import Verdicts
 from resources.control_plane import ControlPlane
 from resources.incidents.desk import IncidentDesk
+from resources.incidents.service import IncidentService
 
 
 class AlertServices:
@@ -34,6 +35,17 @@ class AlertServices:
     def desk(self) -> AlertDesk:
         """Where events go."""
         return AlertDesk(self.incidents, self.policy)
+
+    @cached_property
+    def incident_service(self) -> IncidentService:
+        """What people do to incidents."""
+        return IncidentService(
+            self.control.engine,
+            self.control.audit,
+            incidents=self.incidents,
+            alerts=self.desk,
+            people=lambda: self.control.notification_rules().people,
+        )
 
     @cached_property
     def silences(self) -> Silences:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -10,10 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from domain.errors import InputDataError, NotFoundError
-from domain.incidents.view import incident_code
+from domain.incidents.view import find_number, incident_code
 from resources.alerts.rows import AlertRow, read_alerts
 
-_NAMED = re.compile(r"^(?:INC-)?(\d{1,18})$", re.IGNORECASE)
 _STATES = {
     "PENDING": "waits to be sent to",
     "SENT": "was sent to",
@@ -31,12 +29,12 @@ def parse_subject(written: str) -> tuple[str, int]:
     Raises:
         InputDataError: neither.
     """
-    found = _NAMED.match(written.strip())
-    if found is None:
+    number = find_number(written)
+    if number is None:
         raise InputDataError(
             f"{written[:60]!r} names no alert and no incident", suggestion="an alert's number, or INC-12345"
         )
-    return ("incident" if written.strip()[:1].upper() == "I" else "alert"), int(found[1])
+    return ("incident" if written.strip()[:1].upper() == "I" else "alert"), number
 
 
 def explain(connection: Connection, written: str) -> list[str]:

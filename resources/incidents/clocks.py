@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from domain.incidents.sla import Clock, Measure, SlaPolicy
+from domain.incidents.sla import Clock, Measure, SlaPolicy, mark_breach
 
 _UPSERT = text(
     "INSERT INTO sla_clocks (incident_id, measure, target_s, started_at, running_since, elapsed_s, due_at, warn_at, warned_at,"
@@ -69,11 +68,12 @@ def read_clocks(connection: Connection, incident_id: int) -> list[Clock]:
 def change_clocks(
     connection: Connection, incident_id: int, policy: SlaPolicy, change: Callable[[Clock], Clock], *, now: datetime
 ) -> list[Clock]:
-    """Apply one change to every clock of an incident; what is overdue by then counts as breached."""
-    clocks = []
-    for clock in read_clocks(connection, incident_id):
-        is_late = clock.breached_at is None and clock.stopped_at is None and clock.spent_s(now) > clock.target_s
-        marked = replace(clock, breached_at=clock.due_at or now) if is_late else clock
-        clocks.append(change(marked))
-    write_clocks(connection, incident_id, clocks, policy)
-    return clocks
+    """Apply one change to every clock of an incident; what is overdue by then counts as missed.
+
+    Returns:
+        The clocks that are missed since this change or were found to be: nobody has been told of them yet.
+    """
+    before = read_clocks(connection, incident_id)
+    after = [change(mark_breach(clock, missed_at=clock.due_at or now, now=now)) for clock in before]
+    write_clocks(connection, incident_id, after, policy)
+    return [new for old, new in zip(before, after, strict=True) if old.breached_at is None and new.breached_at]

@@ -14,12 +14,20 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from domain.incidents.lifecycle import Action, Decision, Request, decide_transition
+from domain.errors import ConflictError
+from domain.incidents.lifecycle import (
+    Action,
+    Decision,
+    IncidentFacts,
+    Request,
+    check_not_over,
+    decide_transition,
+)
 from domain.incidents.sla import Clock, Measure, SlaPolicy, pause, reopen, resume, retarget, start_clocks, stop
 from domain.incidents.view import IncidentState, IncidentView, incident_code
 from domain.vocabulary import Severity
 from resources.incidents.clocks import change_clocks, write_clocks
-from resources.incidents.rows import lock_facts, read_view
+from resources.incidents.rows import hold_incidents, lock_facts, read_view
 from resources.json_logs import current_correlation_id
 
 
@@ -50,10 +58,12 @@ class Acted:
 Listener = Callable[[Connection, IncidentView, str, datetime], None]
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}  # most urgent first
-_STAMPS = {  # the first time counts; what is already there stays
-    Action.ACKNOWLEDGE: "acknowledged_at = coalesce(acknowledged_at, :now), acknowledged_by = coalesce(acknowledged_by, :actor)",
-    Action.INVESTIGATE: "acknowledged_at = coalesce(acknowledged_at, :now), acknowledged_by = coalesce(acknowledged_by, :actor)",
-    Action.MONITOR: "mitigated_at = coalesce(mitigated_at, :now)",
+_TAKEN = "acknowledged_at = coalesce(acknowledged_at, :now), acknowledged_by = coalesce(acknowledged_by, :actor)"
+_STAMPS = {  # the first time counts; what is already there stays. Who works on it has acknowledged it
+    Action.ACKNOWLEDGE: _TAKEN,
+    Action.INVESTIGATE: _TAKEN,
+    Action.REMEDIATE: _TAKEN,
+    Action.MONITOR: f"{_TAKEN}, mitigated_at = coalesce(mitigated_at, :now)",
     Action.RESOLVE: "mitigated_at = coalesce(mitigated_at, :now), resolved_at = :now, snoozed_until = NULL",
     Action.CLOSE: "closed_at = :now",
     Action.REOPEN: "resolved_at = NULL, closed_at = NULL, mitigated_at = NULL, reopened_count = reopened_count + 1,"
@@ -62,7 +72,15 @@ _STAMPS = {  # the first time counts; what is already there stays
     Action.WAKE: "snoozed_until = NULL",
     Action.ASSIGN: "assignee = :assignee",
     Action.SET_SEVERITY: "severity = :severity",
-    Action.MERGE: "merged_into = :into, closed_at = :now",
+    Action.MERGE: "merged_into = :into, closed_at = :now, snoozed_until = NULL",
+}
+_ENDS = {  # what each action stops the clocks of
+    Action.ACKNOWLEDGE: {Measure.ACKNOWLEDGE},
+    Action.INVESTIGATE: {Measure.ACKNOWLEDGE},
+    Action.REMEDIATE: {Measure.ACKNOWLEDGE},
+    Action.MONITOR: {Measure.ACKNOWLEDGE, Measure.MITIGATE},
+    Action.RESOLVE: set(Measure),
+    Action.MERGE: set(Measure),
 }
 
 
@@ -74,7 +92,13 @@ class IncidentDesk:
         self._listener = listener
 
     def open(
-        self, connection: Connection, new: NewIncident, *, now: datetime, actor: str = "detection"
+        self,
+        connection: Connection,
+        new: NewIncident,
+        *,
+        now: datetime,
+        actor: str = "detection",
+        cause: str = "rule",
     ) -> IncidentView:
         """A new incident with running clocks; its timeline begins."""
         incident_id = connection.execute(
@@ -97,8 +121,9 @@ class IncidentDesk:
         ).scalar_one()
         write_clocks(connection, incident_id, start_clocks(self._policy.targets[new.severity], at=now), self._policy)
         self.note(
-            connection, incident_id, kind="opened", actor=actor, cause="rule", now=now, to_state=IncidentState.OPEN
-        )
+            connection, incident_id, kind="opened", actor=actor, cause=cause, now=now, to_state=IncidentState.OPEN,
+            detail={"severity": new.severity.value},
+        )  # fmt: skip
         view = read_view(connection, incident_id)
         self._tell(connection, view, "opened", now)
         return view
@@ -153,12 +178,14 @@ class IncidentDesk:
         Raises:
             NotFoundError: no such incident. ConflictError: illegal now. InputDataError: a field is missing.
         """
+        if request.action is Action.MERGE and request.into is not None:
+            hold_incidents(connection, [incident_id, request.into])
         facts, before = lock_facts(connection, incident_id)
         decision = decide_transition(facts, request)
         if not decision.is_change:
             return Acted(before, is_change=False, note=decision.note)
         if request.action is Action.MERGE:
-            self._merge(connection, incident_id, request)
+            self._merge(connection, before, request)
         stamps = "".join(f", {clause}" for clause in [_STAMPS.get(request.action, "")] if clause)
         connection.execute(
             text(f"UPDATE incidents SET state = :state, revision = revision + 1{stamps} WHERE incident_id = :id"),
@@ -173,8 +200,8 @@ class IncidentDesk:
                 "into": request.into,
             },
         )
-        self._move_clocks(connection, incident_id, request)
         self._write_event(connection, incident_id, request, decision)
+        self._move_clocks(connection, facts, request)
         view = read_view(connection, incident_id)
         self._tell(connection, view, request.action.value, request.now)
         return Acted(view, is_change=True)
@@ -211,28 +238,27 @@ class IncidentDesk:
             },
         )
 
-    def _merge(self, connection: Connection, incident_id: int, request: Request) -> None:
+    def _merge(self, connection: Connection, view: IncidentView, request: Request) -> None:
         """The alerts move to the other incident, which may not be merged or over itself."""
         assert request.into is not None
-        target, _ = lock_facts(connection, request.into)
-        decide_transition(target, Request(Action.WAKE, request.actor, request.cause, request.now))
+        target, other = lock_facts(connection, request.into)
+        check_not_over(target, what="nothing can be merged into it")
+        if view.is_drill != other.is_drill:
+            raise ConflictError(
+                f"one of {view.code} and {other.code} is a drill", suggestion="drills and real incidents stay apart"
+            )
         moved = connection.execute(
             text("UPDATE alerts SET incident_id = :into WHERE incident_id = :id RETURNING alert_id"),
-            {"into": request.into, "id": incident_id},
+            {"into": request.into, "id": view.incident_id},
         ).scalars()
         if alerts := list(moved):
-            self.join(
-                connection, request.into, alerts, now=request.now, reason=f"{incident_code(incident_id)} merged in"
-            )
+            self.join(connection, request.into, alerts, now=request.now, reason=f"{view.code} merged in")
+        self.note(
+            connection, request.into, kind="merged-in", actor=request.actor, cause=request.cause, now=request.now,
+            detail={"incident": view.code, "reason": request.reason},
+        )  # fmt: skip
 
-    def _move_clocks(self, connection: Connection, incident_id: int, request: Request) -> None:
-        ends: dict[Action, set[Measure]] = {
-            Action.ACKNOWLEDGE: {Measure.ACKNOWLEDGE},
-            Action.INVESTIGATE: {Measure.ACKNOWLEDGE},
-            Action.MONITOR: {Measure.MITIGATE},
-            Action.RESOLVE: set(Measure),
-            Action.MERGE: set(Measure),
-        }
+    def _move_clocks(self, connection: Connection, facts: IncidentFacts, request: Request) -> None:
         at = request.now
 
         def change(clock: Clock) -> Clock:
@@ -241,12 +267,16 @@ class IncidentDesk:
             if request.action is Action.WAKE:
                 return resume(clock, at=at)
             if request.action is Action.REOPEN:
-                return reopen(clock, at=at)
+                return reopen(clock, at=at, is_acknowledged=facts.acknowledged_by is not None)
             if request.action is Action.SET_SEVERITY and request.severity:
-                return retarget(clock, self._policy.targets[request.severity])
-            return stop(clock, at=at) if clock.measure in ends.get(request.action, set()) else clock
+                return retarget(clock, self._policy.targets[request.severity], at=at)
+            return stop(clock, at=at) if clock.measure in _ENDS.get(request.action, set()) else clock
 
-        change_clocks(connection, incident_id, self._policy, change, now=at)
+        for missed in change_clocks(connection, facts.incident_id, self._policy, change, now=at):
+            self.note(
+                connection, facts.incident_id, kind="sla-breached", actor="platform", cause="sla", now=at,
+                detail={"measure": missed.measure.value, "target_s": missed.target_s},
+            )  # fmt: skip
 
     def _write_event(self, connection: Connection, incident_id: int, request: Request, decision: Decision) -> None:
         facts = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -44,6 +45,14 @@ def lock_facts(connection: Connection, incident_id: int) -> tuple[IncidentFacts,
         assignee=row.assignee,
     )
     return facts, as_view(row)
+
+
+def hold_incidents(connection: Connection, incident_ids: Iterable[int]) -> None:
+    """Several at once, always in the same order: two people who merge them crosswise wait instead of blocking each other."""
+    connection.execute(
+        text("SELECT 1 FROM incidents WHERE incident_id = ANY(:ids) ORDER BY incident_id FOR UPDATE"),
+        {"ids": list(incident_ids)},
+    ).all()
 
 
 def as_view(row: Any) -> IncidentView:

@@ -66,14 +66,24 @@ class DeliveryHttp:
     def __post_init__(self) -> None:
         self.session = open_session(Connection(url=self.provider.base_url))
 
-    def post(self, path: str, body: bytes, *, headers: Mapping[str, str], url: str = "") -> HttpReply:
-        """POST the body, once.
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        headers: Mapping[str, str],
+        fields: Mapping[str, str] | None = None,
+        url: str = "",
+    ) -> HttpReply:
+        """One request, once, and the answer whatever its status below 500.
 
         Raises:
-            DeliveryRefusedError: 4xx. DeliveryDelayedError: anything that may pass.
+            DeliveryDelayedError: anything that may pass.
         """
         provider = self.provider
-        request = HttpRequest(url or provider.base_url.rstrip("/") + path, "POST", body=body, headers=headers)
+        where = url or provider.base_url.rstrip("/") + path
+        request = HttpRequest(where, method, fields=fields or {}, body=body, headers=headers)
         with translated(provider), guard(provider.breaker):
             reply = fetch_reply(
                 self.session, request, deadline=Deadline.after(provider.timeout_s), max_bytes=_MAX_ANSWER
@@ -85,8 +95,17 @@ class DeliveryHttp:
                     suggestion="wait",
                     retry_after_s=parse_retry_after(reply.headers.get("Retry-After"), now=utc_now()),
                 )
+        return reply
+
+    def post(self, path: str, body: bytes, *, headers: Mapping[str, str], url: str = "") -> HttpReply:
+        """POST the body, once.
+
+        Raises:
+            DeliveryRefusedError: 4xx. DeliveryDelayedError: anything that may pass.
+        """
+        reply = self.exchange("POST", path, body, headers=headers, url=url)
         if reply.status >= 300:
-            refuse(provider, reply.status, reply.body.decode("utf-8", "replace"), headers=reply.headers)
+            refuse(self.provider, reply.status, reply.body.decode("utf-8", "replace"), headers=reply.headers)
         return reply
 
     def post_json(self, path: str, document: Any, *, headers: Mapping[str, str], url: str = "") -> HttpReply:

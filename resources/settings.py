@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     retention_log_days: int = Field(default=30, ge=1, description="days captured log lines are kept")
     retention_ledger_days: int = Field(default=120, ge=1, description="days of capture attempts and quarantine kept")
     retention_login_days: int = Field(default=400, ge=1, description="days of login attempts and ended sessions kept")
+    retention_message_days: int = Field(
+        default=400, ge=1, description="days of sent messages, deliveries of others and decisions about alerts kept"
+    )
     retention_run_days: int = Field(default=7, ge=1, description="days of Dagster runs and their events kept")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR"
@@ -175,6 +178,18 @@ class Settings(BaseSettings):
         default=None, description="where webhooks go for recipients without an address of their own"
     )
     webhook_secret: SecretStr | None = Field(default=None, description="signs outgoing webhooks; unset: none are sent")
+    jira_url: str | None = Field(
+        default=None, pattern=_URL, description="address of Jira (https://example.atlassian.net); unset: no tickets"
+    )
+    jira_user: str | None = Field(
+        default=None, description="mail address of our account there; unset: the token is a bearer token"
+    )
+    jira_token: SecretStr | None = Field(
+        default=None, description="its API token; unset: the content of HOME/secrets/jira.token"
+    )
+    jira_webhook_secret: SecretStr | None = Field(
+        default=None, description="signs the webhooks of Jira; unset: changes there are only polled"
+    )
     ack_link_hours: int = Field(
         default=24, ge=1, le=720, description="how long the acknowledgement link in a message works"
     )

@@ -68,6 +68,9 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--twilio-token", default=SIMULATED_TWILIO_TOKEN, help="signs what the simulated Twilio sends to the platform"
     )
+    parser.add_argument(
+        "--jira-webhook-url", default="", help="where the simulated Jira tells what happened; unset: nowhere"
+    )
     parser.add_argument("--watch-stdin", action="store_true", help="end when standard input closes")
     return parser.parse_args()
 
@@ -82,7 +85,9 @@ def _serve(options: argparse.Namespace, stop: threading.Event) -> int:
     listener = open_listener(options.port, last=last.http)
     estate = open_estate(home, now_ms=_now_ms(), seed=options.seed, history_days=options.history_days)
     store = None if options.no_logs else LogStore(port=_choose_store_port(options, last))
-    receivers = Receivers(ReceivedBook(_now_s), twilio_auth_token=options.twilio_token)
+    receivers = Receivers(
+        ReceivedBook(_now_s), twilio_auth_token=options.twilio_token, jira_webhook_url=options.jira_webhook_url
+    )
     mail = FakeMailServer(receivers.book, port=last.smtp if last.smtp and is_free(last.smtp) else 0)
     try:
         sql_url = options.sql_url or f"sqlite:///{estate.folder / 'etl_runs.db'}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from resources.simulator.jira import SIMULATED_JIRA_SECRET, SIMULATED_JIRA_TOKEN
+
 SIMULATED_TWILIO_TOKEN = "simulated-auth-token"  # noqa: S105 - of nobody's account
 
 
 def channel_environment(receivers_url: str, *, smtp_url: str) -> dict[str, str]:
     """Environment variables; `receivers_url` and `smtp_url` as the simulator's endpoint.json has them.
 
-    Calls also need ETLMON_PUBLIC_URL: the address under which the simulated Twilio reaches the API.
+    Calls also need ETLMON_PUBLIC_URL: the address under which the simulated Twilio reaches the API; Jira's webhooks go there too.
     """
     return {
         "ETLMON_TWILIO_ACCOUNT_SID": "ACsimulated",
@@ -23,6 +25,10 @@ def channel_environment(receivers_url: str, *, smtp_url: str) -> dict[str, str]:
         "ETLMON_PAGERDUTY_URL": f"{receivers_url}/pagerduty",
         "ETLMON_OPSGENIE_KEY": "simulated-opsgenie-key",
         "ETLMON_OPSGENIE_URL": f"{receivers_url}/opsgenie",
+        "ETLMON_JIRA_URL": f"{receivers_url}/jira",
+        "ETLMON_JIRA_USER": "etlmon@example.com",
+        "ETLMON_JIRA_TOKEN": SIMULATED_JIRA_TOKEN,
+        "ETLMON_JIRA_WEBHOOK_SECRET": SIMULATED_JIRA_SECRET,
         "ETLMON_WEBHOOK_URL": f"{receivers_url}/webhook",
         "ETLMON_WEBHOOK_SECRET": "simulated-webhook-secret",
     }

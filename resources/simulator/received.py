@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 #: Names of the receivers, as faults and listings call them.
-RECEIVERS = ("voice", "sms", "sns", "slack", "email", "pagerduty", "opsgenie", "webhook")
+RECEIVERS = ("voice", "sms", "sns", "slack", "email", "pagerduty", "opsgenie", "webhook", "jira")
 _KEPT = 2_000
 
 
@@ -27,13 +27,17 @@ class Received:
 
 @dataclass(slots=True)
 class Fault:
-    """What a receiver does instead of answering well: a status, hanging, cutting the answer. `times` left; None: until taken away."""
+    """What a receiver does instead of answering well: a status, hanging, cutting the answer. `times` left; None: until taken away.
+
+    `after` so many requests that it leaves alone.
+    """
 
     status: int = 0
     hangs_s: float = 0.0
     is_cut: bool = False
     retry_after_s: int | None = None
     times: int | None = None
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class ReceivedBook:
     """The memory of all receivers."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:
-        self._now_s = now_s
+        self.now_s = now_s
         self._lock = threading.Lock()
         self._all: deque[Received] = deque(maxlen=_KEPT)
         self._faults: dict[str, Fault] = {}
@@ -59,7 +63,7 @@ class ReceivedBook:
         """Note a delivery."""
         with self._lock:
             self._numbers += 1
-            one = Received(self._numbers, self._now_s(), receiver, to, text, detail)
+            one = Received(self._numbers, self.now_s(), receiver, to, text, detail)
             self._all.append(one)
             return one
 
@@ -94,6 +98,9 @@ class ReceivedBook:
         """What this request suffers; counts down."""
         with self._lock:
             fault = self._faults.get(receiver)
+            if fault is not None and fault.after > 0:
+                fault.after -= 1
+                return None
             if fault is not None and fault.times is not None:
                 fault.times -= 1
                 if fault.times <= 0:

@@ -20,6 +20,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from domain.errors import EtlmonError, InputDataError, NotFoundError
+from resources.simulator.jira import FakeJira
+from resources.simulator.jira_store import JiraStore
 from resources.simulator.received import RECEIVERS, CallScript, Fault, ReceivedBook
 from resources.simulator.receivers_answers import ANSWERS, Answer
 from resources.simulator.receivers_page import render_received
@@ -31,8 +33,9 @@ _OUTCOMES = ("answered", "busy", "no-answer", "failed", "machine")
 class Receivers:
     """Routes of all receivers, and of what controls them."""
 
-    def __init__(self, book: ReceivedBook, *, twilio_auth_token: str) -> None:
+    def __init__(self, book: ReceivedBook, *, twilio_auth_token: str, jira_webhook_url: str = "") -> None:
         self.book = book
+        self.jira = FakeJira(book, JiraStore("", book.now_s), webhook_url=jira_webhook_url)
         self._twilio = FakeTwilio(book, auth_token=twilio_auth_token)
         self._lock = threading.Lock()
 
@@ -44,6 +47,7 @@ class Receivers:
         ]
         return [
             Route(twilio, self._take_twilio, methods=["POST"]),
+            Route("/receivers/jira/{path:path}", self._take_jira, methods=["GET", "POST", "PUT", "DELETE"]),
             *providers,
             Route("/receivers", self._page, methods=["GET"]),
             Route("/simulator/received", self._guard(self._list), methods=["GET"]),
@@ -62,6 +66,20 @@ class Receivers:
             "sms" if kind == "Messages" else "voice",
             lambda: _json(*self._twilio.take(kind, request.path_params["account"], form)),
             error=lambda status: {"code": 20000 + status, "message": "simulated fault", "status": status},
+        )
+
+    async def _take_jira(self, request: Request) -> Response:
+        self.jira.store.base_url = f"{request.base_url}receivers/jira"
+        body, asked = await request.body(), request.query_params
+        query = {name: found if len(found := asked.getlist(name)) > 1 else found[0] for name in asked}
+        path, login = f"/{request.path_params['path']}", request.headers.get("authorization", "")
+
+        def take() -> Response:
+            content, status = self.jira.take(request.method, path, query, body, login)
+            return Response(status_code=204) if status == 204 else _json(content, status)
+
+        return await self._through_fault(
+            "jira", take, error=lambda status: {"errorMessages": [f"simulated fault {status}"], "errors": {}}
         )
 
     def _endpoint(self, name: str, answer: Answer) -> Callable[[Request], Any]:

@@ -1,0 +1,92 @@
+"""What Jira's JSON means: issues, histories, comments, transitions, errors. Whatever is missing or odd becomes an empty value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from domain.tickets.document import plain_text
+from domain.tickets.ticket import Change, Person, Remark, Ticket, Transition
+
+
+def parse_ticket(issue: dict[str, Any]) -> Ticket:
+    """An issue with the fields status, priority, assignee, labels, updated."""
+    fields = _object(issue.get("fields"))
+    return Ticket(
+        key=str(issue.get("key", "")),
+        ticket_id=str(issue.get("id", "")),
+        status=str(_object(fields.get("status")).get("name", "")),
+        priority=_object(fields.get("priority")).get("name"),
+        assignee=_object(fields.get("assignee")).get("displayName"),
+        labels=tuple(str(one) for one in fields.get("labels") or []),
+        updated=str(fields.get("updated", "")),
+    )
+
+
+def parse_changes(entries: Sequence[dict[str, Any]]) -> tuple[Change, ...]:
+    """A page of a changelog, oldest first: one change per field."""
+    return tuple(
+        Change(
+            author=_person(entry.get("author")),
+            what=str(item.get("fieldId") or item.get("field", "")),
+            to_id=str(item.get("to") or ""),
+            to=str(item.get("toString") or ""),
+            at=parse_instant(entry.get("created")),
+        )
+        for entry in entries
+        for item in entry.get("items") or []
+    )
+
+
+def parse_remarks(comments: Sequence[dict[str, Any]]) -> tuple[Remark, ...]:
+    """Comments in any order; the answer is oldest first."""
+    found = [
+        Remark(int(one["id"]), _person(one.get("author")), plain_text(one.get("body")))
+        for one in comments
+        if str(one.get("id", "")).isdigit()
+    ]
+    return tuple(sorted(found, key=lambda one: one.remark_id))
+
+
+def parse_transition(one: dict[str, Any]) -> Transition:
+    """A transition with its fields expanded."""
+    fields = _object(one.get("fields"))
+    missing = [
+        str(field.get("name") or name)
+        for name, field in fields.items()
+        if field.get("required") and not field.get("hasDefaultValue") and name != "resolution"
+    ]
+    to = str(_object(one.get("to")).get("name", ""))
+    return Transition(str(one.get("id", "")), str(one.get("name", "")), to, "resolution" in fields, tuple(missing))
+
+
+def parse_instant(value: object) -> datetime | None:
+    """`2026-01-03T14:23:05.000+0000`; None for anything else."""
+    try:
+        return datetime.strptime(str(value), "%Y-%m-%dT%H:%M:%S.%f%z")
+    except ValueError:
+        return None
+
+
+def explain(body: bytes) -> str:
+    """The words of an error: `errorMessages`, then `errors` field by field."""
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body[:300].decode("utf-8", "replace") or "no explanation"
+    answer = _object(answer)
+    messages = [str(one) for one in answer.get("errorMessages") or []]
+    messages += [f"{name}: {words}" for name, words in _object(answer.get("errors")).items()]
+    return "; ".join(messages) or str(answer.get("message") or "no explanation")
+
+
+def _person(value: object) -> Person:
+    one = _object(value)
+    return Person(str(one.get("accountId", "")), str(one.get("displayName", "")))
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+
+from domain.errors import InputDataError
 
 
 class ReportKind(StrEnum):
@@ -101,3 +104,48 @@ def compute_span(kind: ReportKind, as_of: date) -> Span:
     first = (as_of.replace(day=1) - timedelta(days=1 if is_looking_back else 0)).replace(day=1)
     before = (first - timedelta(days=1)).replace(day=1)
     return Span(kind, _month(first, min(as_of, _next_month(first))), _month(before, first), as_of)
+
+
+def parse_period(written: str, *, today: date) -> Period:
+    """A calendar month or ISO week: `2026-11`, `2026-W47`, or this-month, last-month, this-week, last-week.
+
+    A period that is not over ends with today, which is part of it.
+
+    Raises:
+        InputDataError: it names no month and no week, or one that has not begun.
+    """
+    begin = _begin(written, today)
+    if begin is None or begin > today:
+        raise InputDataError(
+            f"{written[:40]!r} names no month or week that has begun",
+            suggestion="2026-11, 2026-W47, this-month, last-month, this-week or last-week",
+        )
+    is_week = "w" in written.lower()
+    end = begin + timedelta(days=7) if is_week else _next_month(begin)
+    if end <= today:
+        return _week(begin) if is_week else _month(begin, end)
+    until = today + timedelta(days=1)
+    if until == end:
+        return _week(begin) if is_week else _month(begin, end)
+    year, week, _ = begin.isocalendar()
+    return (
+        Period(begin, until, f"week {week} of {year}, so far", is_complete=False) if is_week else _month(begin, until)
+    )
+
+
+def _begin(written: str, today: date) -> date | None:
+    this_month, this_week = today.replace(day=1), today - timedelta(days=today.weekday())
+    named = {
+        "this-month": this_month,
+        "last-month": (this_month - timedelta(days=1)).replace(day=1),
+        "this-week": this_week,
+        "last-week": this_week - timedelta(days=7),
+    }
+    found = re.fullmatch(r"([12][0-9]{3})-(?:([0-9]{2})|[Ww]([0-9]{2}))", written)
+    try:
+        if found is None:
+            return named.get(written)
+        year = int(found[1])
+        return date(year, int(found[2]), 1) if found[2] else date.fromisocalendar(year, int(found[3]), 1)
+    except ValueError:
+        return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
 
 from api.access import allow
 from api.routes.auth import Asking, Control
@@ -17,92 +19,79 @@ from api.routes.loader_answers import (
     read_revision,
     send_version,
 )
+from resources.loaders.records import VersionRecord
 
 router = APIRouter(prefix="/api/v1/loaders/{code}/versions/{version}", tags=["loaders"])
 
 
+class Decision:
+    """What each of them needs: which version, as it was read, by whom; and how it is answered."""
+
+    def __init__(
+        self,
+        code: Code,
+        version: Version,
+        *,
+        response: Response,
+        control: Control,
+        caller: Asking,
+        if_match: IfMatch = None,
+    ) -> None:
+        self.code, self.version, self.caller = code, version, caller
+        self.revision = read_revision(if_match, code, version)
+        self.loaders = control.loaders
+        self._control, self._response = control, response
+
+    def send(self, record: VersionRecord) -> VersionAnswer:
+        """The version after it, with its new ETag."""
+        return send_version(record, self._response, control=self._control, caller=self.caller)
+
+
+Deciding = Annotated[Decision, Depends()]
+
+
 @router.post("/submit")
 @allow("loaders", "submit")
-def submit(
-    code: Code, version: Version, *, response: Response, control: Control, caller: Asking, if_match: IfMatch = None
-) -> VersionAnswer:
+def submit(its: Deciding) -> VersionAnswer:
     """DRAFT → PENDING, bound to its present content."""
-    revision = read_revision(if_match, code, version)
-    record = control.loaders.submit(code, version, caller=caller, revision=revision)
-    return send_version(record, response, control=control, caller=caller)
+    return its.send(its.loaders.submit(its.code, its.version, caller=its.caller, revision=its.revision))
 
 
 @router.post("/withdraw")
 @allow("loaders", "submit")
-def withdraw(
-    code: Code, version: Version, *, response: Response, control: Control, caller: Asking, if_match: IfMatch = None
-) -> VersionAnswer:
+def withdraw(its: Deciding) -> VersionAnswer:
     """PENDING → DRAFT, by who submitted it."""
-    revision = read_revision(if_match, code, version)
-    record = control.loaders.withdraw(code, version, caller=caller, revision=revision)
-    return send_version(record, response, control=control, caller=caller)
+    return its.send(its.loaders.withdraw(its.code, its.version, caller=its.caller, revision=its.revision))
 
 
 @router.post("/discard")
 @allow("loaders", "edit")
-def discard(
-    code: Code, version: Version, *, response: Response, control: Control, caller: Asking, if_match: IfMatch = None
-) -> VersionAnswer:
+def discard(its: Deciding) -> VersionAnswer:
     """DRAFT → ARCHIVED; a new draft can be based on it."""
-    revision = read_revision(if_match, code, version)
-    record = control.loaders.discard(code, version, caller=caller, revision=revision)
-    return send_version(record, response, control=control, caller=caller)
+    return its.send(its.loaders.discard(its.code, its.version, caller=its.caller, revision=its.revision))
 
 
 @router.post("/approve")
 @allow("loaders", "approve")
-def approve(
-    code: Code,
-    version: Version,
-    *,
-    body: ApproveBody,
-    response: Response,
-    control: Control,
-    caller: Asking,
-    if_match: IfMatch = None,
-) -> VersionAnswer:
+def approve(its: Deciding, body: ApproveBody) -> VersionAnswer:
     """PENDING → ACTIVE from the next capture on. Never by who submitted or wrote it, whatever the role."""
-    revision = read_revision(if_match, code, version)
-    record = control.loaders.approve(code, version, caller=caller, content_hash=body.content_hash, revision=revision)
-    return send_version(record, response, control=control, caller=caller)
+    seen = body.content_hash
+    return its.send(
+        its.loaders.approve(its.code, its.version, caller=its.caller, content_hash=seen, revision=its.revision)
+    )
 
 
 @router.post("/reject")
 @allow("loaders", "reject")
-def reject(
-    code: Code,
-    version: Version,
-    *,
-    body: RejectBody,
-    response: Response,
-    control: Control,
-    caller: Asking,
-    if_match: IfMatch = None,
-) -> VersionAnswer:
+def reject(its: Deciding, body: RejectBody) -> VersionAnswer:
     """PENDING → ARCHIVED with a reason."""
-    revision = read_revision(if_match, code, version)
-    record = control.loaders.reject(code, version, caller=caller, reason=body.reason, revision=revision)
-    return send_version(record, response, control=control, caller=caller)
+    why = body.reason
+    return its.send(its.loaders.reject(its.code, its.version, caller=its.caller, reason=why, revision=its.revision))
 
 
 @router.post("/rollback")
 @allow("loaders", "rollback")
-def rollback(
-    code: Code,
-    version: Version,
-    *,
-    body: RollbackBody,
-    response: Response,
-    control: Control,
-    caller: Asking,
-    if_match: IfMatch = None,
-) -> VersionAnswer:
+def rollback(its: Deciding, body: RollbackBody) -> VersionAnswer:
     """An ARCHIVED version that was ACTIVE once is so again; the present one is archived in the same transaction."""
-    revision = read_revision(if_match, code, version)
-    record = control.loaders.rollback(code, version, caller=caller, reason=body.reason, revision=revision)
-    return send_version(record, response, control=control, caller=caller)
+    why = body.reason
+    return its.send(its.loaders.rollback(its.code, its.version, caller=its.caller, reason=why, revision=its.revision))

@@ -6,6 +6,7 @@ log, and `is_degraded` shows it in /readyz.
 
 from __future__ import annotations
 
+import importlib
 import math
 import time
 from dataclasses import dataclass
@@ -44,22 +45,21 @@ class RateCounter:
 
     def __init__(self, redis_url: str | None = None) -> None:
         self._own = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._redis_url = redis_url
-        self._shared: SlidingWindowCounterRateLimiter | None = None
+        self._shared = _over_redis(redis_url) if redis_url else None
         self._retry_at = float("-inf")
         self.is_degraded = False
 
     @property
     def is_shared(self) -> bool:
         """Whether a Redis is configured."""
-        return self._redis_url is not None
+        return self._shared is not None
 
     def count(self, applied: AppliedLimit) -> RateVerdict:
         """Take one request from the counter. A refused one is not counted."""
         item = RateLimitItemPerMinute(applied.per_minute, namespace="etlmon")
-        if self._redis_url is not None and time.monotonic() >= self._retry_at:
+        if self._shared is not None and time.monotonic() >= self._retry_at:
             try:
-                verdict = _count(self._connect(self._redis_url), item, applied)
+                verdict = _count(self._shared, item, applied)
             except LimitsStorageError as error:
                 self._fall_back(error)
             else:
@@ -69,20 +69,14 @@ class RateCounter:
 
     def check(self) -> None:
         """Ask Redis now; for /readyz. Raises ConnectionError when it does not answer."""
-        if self._redis_url is None:
+        if self._shared is None:
             return
         try:
-            is_there = self._connect(self._redis_url).storage.check()
+            is_there = self._shared.storage.check()
         except LimitsStorageError:
             is_there = False
         if not is_there:
             raise ConnectionError("Redis does not answer; each process counts for itself")
-
-    def _connect(self, url: str) -> SlidingWindowCounterRateLimiter:
-        if self._shared is None:
-            patience: dict[str, Any] = {"socket_timeout": _PATIENCE_S, "socket_connect_timeout": _PATIENCE_S}
-            self._shared = SlidingWindowCounterRateLimiter(storage_from_string(url, wrap_exceptions=True, **patience))
-        return self._shared
 
     def _fall_back(self, error: BaseException) -> None:
         self._retry_at = time.monotonic() + _PAUSE_S
@@ -98,6 +92,13 @@ class RateCounter:
         if self.is_degraded:
             self.is_degraded = False
             get_logger(__name__).info("Redis answers again: requests are counted together")
+
+
+def _over_redis(url: str) -> SlidingWindowCounterRateLimiter:
+    """Connects at the first count. `limits` takes a half-imported client as it is when two threads come first: import it whole."""
+    importlib.import_module("redis")
+    patience: dict[str, Any] = {"socket_timeout": _PATIENCE_S, "socket_connect_timeout": _PATIENCE_S}
+    return SlidingWindowCounterRateLimiter(storage_from_string(url, wrap_exceptions=True, **patience))
 
 
 def _count(

@@ -8,10 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from domain.notification.message import Channel, DeliveryDelayedError, DeliveryRefusedError, MessageKind
+from domain.notification.message import DeliveryDelayedError, DeliveryRefusedError
 from domain.notification.rules import NotificationRules
-from domain.vocabulary import Severity
-from resources.notification.claims import Claimed
+from resources.notification.claims import claimed
 from resources.notification.outcomes import record_dead, record_delay
 from resources.notification.paging import write_note
 
@@ -68,7 +67,7 @@ def record_failure(
     if not is_early and (row.state != "SENT" or row.provider_id != provider_id):
         return "ignored"
     connection.execute(text("UPDATE outbox SET state = 'PENDING' WHERE message_id = :id"), {"id": message_id})
-    one = _claimed(row)
+    one = claimed(row, is_possibly_repeated=False)
     words = f"{one.channel.value} to {one.recipient}: {why}"
     if row.incident_id is not None:
         detail = {"channel": one.channel.value, "to": one.recipient, "reason": why}
@@ -80,21 +79,3 @@ def record_failure(
     delay = DeliveryDelayedError(words, suggestion="it is tried again", is_certain=True)
     record_delay(connection, one, delay, due_at=now + timedelta(seconds=_AGAIN_S))
     return "again"
-
-
-def _claimed(row: Any) -> Claimed:
-    return Claimed(
-        message_id=row.message_id,
-        idempotency_key=row.idempotency_key,
-        incident_id=row.incident_id,
-        kind=MessageKind(row.kind),
-        channel=Channel(row.channel),
-        recipient=row.recipient,
-        severity=Severity(row.severity),
-        is_drill=row.is_drill,
-        facts=row.payload["facts"],
-        cause=row.payload["cause"],
-        attempt=row.attempts,
-        is_possibly_repeated=False,
-        created_at=row.created_at,
-    )

@@ -97,7 +97,10 @@ def claim_due(
             {"taken": len(rows), "channel": channel.value},
         )
     order = list(Severity)
-    taken = sorted((_claimed(row) for row in rows), key=lambda one: (order.index(one.severity), one.message_id))
+    taken = sorted(
+        (claimed(row, is_possibly_repeated=row.was_possibly_sent) for row in rows),
+        key=lambda one: (order.index(one.severity), one.message_id),
+    )
     return Claim(taken, summarised)
 
 
@@ -116,7 +119,8 @@ def _available(connection: Connection, channel: Channel, treated: ChannelRules, 
     return int(tokens + 1e-9)
 
 
-def _claimed(row: Any) -> Claimed:
+def claimed(row: Any, *, is_possibly_repeated: bool) -> Claimed:
+    """A row of the outbox as whoever holds it sees it."""
     return Claimed(
         message_id=row.message_id,
         idempotency_key=row.idempotency_key,
@@ -129,6 +133,6 @@ def _claimed(row: Any) -> Claimed:
         facts=row.payload["facts"],
         cause=row.payload["cause"],
         attempt=row.attempts,
-        is_possibly_repeated=row.was_possibly_sent,
+        is_possibly_repeated=is_possibly_repeated,
         created_at=row.created_at,
     )

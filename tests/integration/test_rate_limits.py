@@ -114,7 +114,7 @@ def redis(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def remaining(api: ApiServer, headers: dict[str, str]) -> int:
     answer = api.client.get(WHO, headers=headers)
-    assert "ratelimit-remaining" in answer.headers, (answer.status_code, answer.text)
+    assert "ratelimit-remaining" in answer.headers, (answer.text, api.log.read_text()[-4_000:])
     return int(answer.headers["ratelimit-remaining"])
 
 

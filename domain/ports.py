@@ -70,6 +70,10 @@ class TicketDesk(Protocol):
         """Who we are over there."""
         ...
 
+    def sees_project(self) -> bool:
+        """Whether the project is there for us at all."""
+        ...
+
     def create(self, draft: Draft) -> Ticket:
         """A new ticket; of its state only key and id are known."""
         ...

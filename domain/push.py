@@ -23,6 +23,8 @@ PUSHED_SCHEMA: dict[str, pl.DataType] = {
 _FIELDS = {"metric_name", "labels", "captured_at", "metric_value"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+#: Instead of labels with a NUL character, which no JSON document ever is.
+_HAS_NUL = "\0"
 _NAME = r"^[a-z][a-z0-9_]{0,127}$"
 
 
@@ -96,6 +98,8 @@ def _read_rows(body: bytes, *, max_rows: int) -> list[dict[str, Any]]:
 def _labels_text(labels: object) -> str | None:
     if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
         return None
+    if any("\0" in text for pair in labels.items() for text in pair):
+        return _HAS_NUL
     return orjson.dumps(labels, option=orjson.OPT_SORT_KEYS).decode()
 
 
@@ -133,6 +137,8 @@ def _problem(loader: LoaderDefinition, *, now: datetime, max_age: timedelta) -> 
         .then(pl.lit(f"metric_name: {loader.code} accepts only {', '.join(known)}"))
         .when(pl.col("labels").is_null())
         .then(pl.lit("labels: an object of texts is expected"))
+        .when(pl.col("labels") == _HAS_NUL)
+        .then(pl.lit("labels: no name or value may hold a NUL character"))
         .when(value.is_null())
         .then(pl.lit("metric_value: a number is expected"))
         .when(~value.is_finite())

@@ -42,6 +42,7 @@ PERMISSIONS: dict[str, dict[str, frozenset[Role]]] = {
     },
     "alerts": {"read": _ALL, "act": _OPERATORS, "send": _OPERATORS},  # send: a machine that finds some, Alertmanager
     "incidents": {"read": _ALL, "act": _OPERATORS},
+    "drills": {"read": _ALL, "start": _OPERATORS, "stop": _OPERATORS},
     "silences": {"read": _ALL, "act": _OPERATORS},  # with maintenance windows and the allow-list
     "users": {"read": _ADMINS, "edit": _ADMINS},
     "api-tokens": {"read": _ADMINS, "edit": _ADMINS},

@@ -39,12 +39,14 @@ def decide_inhibitions(
     targets: Sequence[Mapping[str, str]],
     sources: Sequence[Mapping[str, str]],
     is_same: Mapping[int, int] | None = None,
+    apart: str = "",
 ) -> list[tuple[int, str] | None]:
     """[target] the index of the source that silences it and the name of the rule; None where nothing does.
 
     Args:
         targets, sources: labels of alerts that fire.
         is_same: target index → source index of the same alert.
+        apart: a label that has to be the same for every rule.
     """
     verdicts: list[tuple[int, str] | None] = [None] * len(targets)
     own = is_same or {}
@@ -52,13 +54,13 @@ def decide_inhibitions(
         is_source = matching(rule.source, sources) & ~matching(rule.target, sources)
         by_key: dict[tuple[str, ...], int] = {}
         for index in is_source.nonzero()[0].tolist():
-            by_key.setdefault(_key(rule, sources[index]), index)
+            by_key.setdefault(_key(rule, sources[index], apart), index)
         for index in matching(rule.target, targets).nonzero()[0].tolist() if by_key else ():
-            source = by_key.get(_key(rule, targets[index]))
+            source = by_key.get(_key(rule, targets[index], apart))
             if source is not None and verdicts[index] is None and own.get(index) != source:
                 verdicts[index] = (source, rule.name)
     return verdicts
 
 
-def _key(rule: InhibitionRule, labels: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(labels.get(name, "") for name in rule.equal)
+def _key(rule: InhibitionRule, labels: Mapping[str, str], apart: str) -> tuple[str, ...]:
+    return tuple(labels.get(name, "") for name in [*rule.equal, apart])

@@ -24,9 +24,8 @@ def render_slack_text(words: Words) -> str:
 def render_slack_blocks(words: Words, *, message_id: int) -> list[dict[str, Any]]:
     """Headline, facts, and buttons while somebody is asked to act."""
     icon = "✅" if words.kind.value == "resolved" else _ICONS[words.severity.value]
-    blocks: list[dict[str, Any]] = [
-        {"type": "header", "text": _plain(shorten(f"{icon} {render_subject(words)}", 140), limit=150)}
-    ]
+    headline = render_subject(words) if words.is_drill else f"{icon} {render_subject(words)}"
+    blocks: list[dict[str, Any]] = [{"type": "header", "text": _plain(shorten(headline, 140), limit=150)}]
     if words.is_drill:
         blocks.append({"type": "context", "elements": [_plain("DRILL: nothing is broken, this is an exercise.")]})
     rows = [("", words.heading), *facts_rows(words)]

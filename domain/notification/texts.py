@@ -218,7 +218,7 @@ def _compose_sms(words: Words) -> str:
 
 def render_call(words: Words) -> list[str]:
     """What the voice says, sentence by sentence, before it waits for a key."""
-    drill = ["This is a drill."] if words.is_drill else []
+    drill = ["Drill. This is an exercise, nothing is broken."] if words.is_drill else []
     return [
         *drill,
         f"This is the ETL Monitoring Platform with a {words.severity.value} alert.",
@@ -234,7 +234,7 @@ CALL_MENU = "Press 1 to acknowledge, 2 for incident details, 3 to escalate."
 
 def render_plain(words: Words) -> str:
     """The body of a mail as text."""
-    drill = ["THIS IS A DRILL. Nothing is broken.", ""] if words.is_drill else []
+    drill = ["DRILL: nothing is broken, this is an exercise.", ""] if words.is_drill else []
     rows = [f"{label}: {value}" for label, value in facts_rows(words)]
     links = [
         ("Dashboard", words.dashboard_url),

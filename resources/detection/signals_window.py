@@ -83,7 +83,8 @@ def read_history(lake: Lake, rules: Sequence[Rule], *, since: datetime, until: d
 def _read_series(lake: Lake, rules: Sequence[Rule]) -> pl.DataFrame:
     metrics = sorted({name for rule in rules for name in rule.series.metrics} | _divisors(rules))
     return lake.query(
-        "SELECT series_id, loader_code, metric_name, labels::VARCHAR AS labels, step_s FROM series"
+        # what was stored before NUL characters were refused must not stop detection, whose records cannot hold them
+        "SELECT series_id, loader_code, metric_name, replace(labels::VARCHAR, '\\u0000', '\\ufffd') AS labels, step_s FROM series"
         " WHERE list_contains(?, metric_name)",
         [metrics],
     )

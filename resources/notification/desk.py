@@ -17,6 +17,7 @@ from domain.notification.message import Channel, MessageKind
 from domain.notification.planning import plan_messages
 from domain.notification.rules import NotificationRules
 from domain.vocabulary import Severity
+from resources.drills.telling_apart import may_go_further
 from resources.notification import timers
 from resources.notification.outbox import cancel_messages
 from resources.notification.paging import Pager
@@ -85,6 +86,9 @@ class NotificationDesk:
         """Somebody asked for the manager (menu 3 of a call): all channels of the severity. The timer goes on as it was."""
         pager = self.pager(connection, view, now)
         if (found := pager.policy()) is None:
+            return []
+        if view.is_drill and not may_go_further(connection, view.incident_id):
+            pager.note("drill-spared", {"reason": f"{actor} asks for the manager, who is not told in a drill"})
             return []
         cause = f"incident:{view.incident_id}:manager:{timers.read_episode(connection, view.incident_id)}"
         reason = f"{actor} asks for the manager"

@@ -11,11 +11,12 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from domain.incidents.view import IncidentState
-from domain.notification.escalation import Policy, Target, decide_next_step
+from domain.notification.escalation import NextStep, Policy, Target, decide_next_step
 from domain.notification.message import MessageKind
 from domain.notification.planning import resolve_targets
 from domain.notification.rules import NotificationRules
 from domain.vocabulary import Severity
+from resources.drills.telling_apart import may_go_further
 from resources.incidents.rows import read_view
 from resources.notification.on_call import on_call_lookup
 from resources.notification.paging import Pager
@@ -23,6 +24,9 @@ from resources.notification.paging import Pager
 MANAGER = Target(manager=True)
 SNOOZED = "snoozed"
 NOBODY = "nobody acknowledged"
+DRILL_ENDS = "a drill goes no further"
+#: Steps of a policy that a drill may take without asking for more.
+FIRST_LINES = 2
 #: How soon an incident is looked at again that no policy takes care of.
 _WITHOUT_POLICY_S = 60
 
@@ -161,6 +165,8 @@ def _take_step(pager: Pager) -> None:
     step = 0 if is_first else row.step
     decided = decide_next_step(policy, step=step, round_=row.round, tier_wait_s=tier.escalate_after_s)
     cause = f"incident:{view.incident_id}:escalated:{row.episode}.{decided.round}.{decided.next_step}"
+    if _is_spared(pager, decided):
+        return
     if decided.step is None:
         pager.page(policy, [MANAGER], kind=MessageKind.ESCALATED, cause=f"{cause}:end", reason=NOBODY)
         stop_timer(pager, NOBODY)
@@ -169,6 +175,17 @@ def _take_step(pager: Pager) -> None:
     kind, reason = (MessageKind.OPENED, "") if is_first else (MessageKind.ESCALATED, "not acknowledged in time")
     pager.page(policy, targets, kind=kind, cause=cause, reason=reason, escalation_step=decided.step + 1)
     _move(pager, step=decided.next_step, round_=decided.round, wait_s=decided.wait_s, policy=name)
+
+
+def _is_spared(pager: Pager, decided: NextStep) -> bool:
+    """A drill stops after the second line, unless it was started to go further: its timer ends here, and the timeline says whom."""
+    is_further = decided.step is None or decided.step >= FIRST_LINES or decided.round > 0
+    if not (pager.view.is_drill and is_further) or may_go_further(pager.connection, pager.view.incident_id):
+        return False
+    whom = "the manager" if decided.step is None else f"step {decided.step + 1} of the policy"
+    pager.note("drill-spared", {"reason": f"{whom} is not told in a drill"})
+    stop_timer(pager, DRILL_ENDS)
+    return True
 
 
 def _move(pager: Pager, *, step: int, round_: int, wait_s: int | None, policy: str | None = None) -> None:

@@ -29,6 +29,11 @@ class ControlClient:
             else f"{home / 'simulator' / 'faults.jsonl'} (the simulator is not running or still starts; it reads the file)"
         )
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the simulator of the home answered."""
+        return self._url is not None
+
     def list_faults(self) -> list[dict[str, Any]]:
         """The catalogue; needs no running simulator."""
         return [describe_fault(fault) for fault in load_fault_catalogue().faults]

@@ -57,6 +57,8 @@ def test_good_rows_pass_and_bad_ones_are_named_with_their_number() -> None:
     [
         ({"metric_name": 5}, "metric_name", "text"),
         ({"metric_name": None}, "metric_name", "text"),
+        ({"labels": {"a": "x\0y"}}, "labels", "NUL"),
+        ({"labels": {"a\0": "x"}}, "labels", "NUL"),
         ({"metric_name": "Bad Name"}, "metric_name", "text matching"),
         ({"metric_name": "x" * 129}, "metric_name", "text matching"),
         ({"labels": []}, "labels", "object of texts"),
@@ -134,7 +136,11 @@ def test_any_label_text_passes_unchanged(labels: dict[str, str]) -> None:
         body = orjson.dumps({"signals": [{"metric_name": "orders", "metric_value": 1, "labels": labels}]})
     except TypeError:  # lone surrogates are no text that JSON can carry
         return
-    assert orjson.loads(parse(body).good["labels"][0]) == labels
+    batch = parse(body)
+    if "\0" in "".join([*labels, *labels.values()]):
+        assert batch.refused == [(0, "labels", "no name or value may hold a NUL character")]
+    else:
+        assert orjson.loads(batch.good["labels"][0]) == labels
 
 
 def test_a_label_of_64_kb_is_accepted_here_and_judged_at_capture() -> None:

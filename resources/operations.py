@@ -155,7 +155,8 @@ def find_due_work(engine: Engine, *, now: datetime) -> DueWork:
 
 
 _DUE = text(
-    "SELECT EXISTS (SELECT FROM outbox WHERE state = 'PENDING' AND due_at <= :now AND coalesce(locked_until, due_at) <= :now)"
+    "SELECT EXISTS (SELECT FROM outbox WHERE state = 'PENDING' AND due_at <= :now AND coalesce(locked_until, due_at) <= :now"
+    " AND channel <> 'jira')"  # those are the ticket desk's
     " AS messages, EXISTS (SELECT FROM escalations WHERE due_at <= :now) AS escalations,"
     " EXISTS (SELECT FROM sla_clocks WHERE warn_at <= :now AND due_at IS NOT NULL AND breached_at IS NULL)"
     " OR EXISTS (SELECT FROM sla_clocks WHERE due_at <= :now AND breached_at IS NULL)"

@@ -52,6 +52,13 @@ class TicketsJira:
         self._account = self._account or str(self.get("/myself")["accountId"])
         return self._account
 
+    def sees_project(self) -> bool:
+        """See `TicketDesk`."""
+        try:
+            return bool(self.get(f"/project/{quote(self._project, safe='')}"))
+        except TicketGoneError:
+            return False
+
     def create(self, draft: Draft) -> Ticket:
         """See `TicketDesk`."""
         fields: dict[str, Any] = {

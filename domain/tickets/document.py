@@ -24,11 +24,13 @@ def document(blocks: Iterable[Node]) -> Node:
 
 
 def words(value: object, *, is_strong: bool = False, link: str = "", limit: int = 2_000) -> Node:
-    """One run of text without control characters. An empty text is not allowed in the format: it becomes a dash."""
+    """One run of text without control characters; a blank at either end stays. An empty text, not allowed, becomes a dash."""
     marks: list[Node] = [{"type": "strong"}] if is_strong else []
     if link:
         marks.append({"type": "link", "attrs": {"href": link}})
-    return {"type": "text", "text": clean(value, limit=limit) or "-", **({"marks": marks} if marks else {})}
+    given, cleaned = str(value or ""), clean(value, limit=limit) or "-"
+    text = f"{' ' if given.startswith(' ') else ''}{cleaned}{' ' if given.endswith(' ') else ''}"
+    return {"type": "text", "text": text, **({"marks": marks} if marks else {})}
 
 
 def paragraph(*runs: Node) -> Node:

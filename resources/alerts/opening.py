@@ -10,6 +10,7 @@ from resources.notification.desk import NotificationDesk
 from resources.notification.rule_store import RuleStore
 from resources.rule_files import load_rule_file, shipped_rules
 from resources.settings import Settings
+from resources.tickets.listener import with_tickets
 
 
 def open_incident_desk(settings: Settings) -> IncidentDesk:
@@ -17,7 +18,9 @@ def open_incident_desk(settings: Settings) -> IncidentDesk:
     folder = settings.rules_path or shipped_rules()
     base_url = settings.public_url or f"http://{settings.api_host}:{settings.api_port}"
     notifications = NotificationDesk(RuleStore(settings), base_url=base_url)
-    return IncidentDesk(load_rule_file(folder / "sla.yaml", SlaPolicy), listener=notifications.on_incident)
+    return IncidentDesk(
+        load_rule_file(folder / "sla.yaml", SlaPolicy), listener=with_tickets(settings, notifications.on_incident)
+    )
 
 
 def open_alert_desk(settings: Settings) -> AlertDesk:

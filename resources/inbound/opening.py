@@ -9,6 +9,7 @@ from resources.incidents.desk import IncidentDesk
 from resources.notification.desk import NotificationDesk
 from resources.notification.rule_store import RuleStore
 from resources.rule_files import load_rule_file, shipped_rules
+from resources.tickets.listener import with_tickets
 
 
 def open_responses(control: ControlPlane) -> Responses:
@@ -18,4 +19,6 @@ def open_responses(control: ControlPlane) -> Responses:
     rules = RuleStore(settings)
     notifications = NotificationDesk(rules, base_url=base_url)
     policy = load_rule_file((settings.rules_path or shipped_rules()) / "sla.yaml", SlaPolicy)
-    return Responses(IncidentDesk(policy, listener=notifications.on_incident), notifications, rules)
+    return Responses(
+        IncidentDesk(policy, listener=with_tickets(settings, notifications.on_incident)), notifications, rules
+    )

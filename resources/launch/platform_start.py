@@ -149,9 +149,9 @@ def _start_simulator(start: _Start) -> Child:
     start.display.begin("synthetic estate", "feeding its history")
     _endpoint(start).unlink(missing_ok=True)
     _sync_connections(start)
-    options = ("--home", str(start.settings.home), "--port", "0", "--history-days", str(start.settings.demo_days))
     webhook = f"{start.environment['ETLMON_PUBLIC_URL']}/api/v1/webhooks/jira"
-    options = (*options, "--jira-webhook-url", webhook)
+    days = str(start.settings.demo_days)
+    options = ("--home", str(start.settings.home), "--port", "0", "--history-days", days, "--jira-webhook-url", webhook)
     return start.child("simulator", sys.executable, "-m", "resources.simulator", *options)
 
 

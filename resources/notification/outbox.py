@@ -72,11 +72,14 @@ def cancel_messages(
     reason: str,
     now: datetime,
 ) -> int:
-    """Take back what waits and is of one of these kinds or channels; how many. What a sender holds already goes out."""
+    """Take back what waits and is of one of these kinds or channels; how many. What a sender holds already goes out.
+
+    A ticket that somebody asked for is made all the same.
+    """
     return connection.execute(
         text(
             "UPDATE outbox SET state = 'CANCELLED', last_error = :reason, due_at = NULL WHERE message_id IN ("
-            "SELECT message_id FROM outbox WHERE incident_id = :id AND state = 'PENDING' AND (kind = ANY(:kinds)"
+            "SELECT message_id FROM outbox WHERE incident_id = :id AND state = 'PENDING' AND channel <> 'jira' AND (kind = ANY(:kinds)"
             " OR (channel = ANY(:channels) AND kind IN ('opened', 'escalated'))) AND (locked_until IS NULL OR locked_until <= :now)"
             " FOR UPDATE SKIP LOCKED)"
         ),

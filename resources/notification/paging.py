@@ -99,17 +99,28 @@ class Pager:
         write_note(self.connection, self.view.incident_id, kind=kind, detail=detail, now=self.now)
 
 
-def write_note(connection: Connection, incident_id: int, *, kind: str, detail: dict[str, Any], now: datetime) -> None:
-    """An entry of an incident's timeline in the name of notification."""
+def write_note(
+    connection: Connection,
+    incident_id: int,
+    *,
+    kind: str,
+    detail: dict[str, Any],
+    now: datetime,
+    actor: str = "notification",
+    cause: str = "policy",
+) -> None:
+    """An entry of an incident's timeline, in the name of notification where nobody else is named."""
     connection.execute(
         text(
             "INSERT INTO incident_events (incident_id, at, actor, kind, cause, detail, correlation_id)"
-            " VALUES (:id, :now, 'notification', :kind, 'policy', CAST(:detail AS jsonb), :correlation_id)"
+            " VALUES (:id, :now, :actor, :kind, :cause, CAST(:detail AS jsonb), :correlation_id)"
         ),
         {
             "id": incident_id,
             "now": now,
+            "actor": actor,
             "kind": kind,
+            "cause": cause,
             "detail": json.dumps(detail),
             "correlation_id": current_correlation_id(),
         },

@@ -1,0 +1,203 @@
+"""The rows of tickets: wanting one, claiming what is due, recording what came of it. Each claim ends by itself (H1, H7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from domain.tickets.ticket import News, Ticket
+
+#: How long a worker holds a ticket: longer than all its requests, and than a new ticket is missing in Jira's searches.
+LEASE_S = 240
+_MAX_ERROR = 500
+_RENEWED = (
+    "is_gone = false, ticket_key = CASE WHEN is_gone THEN NULL ELSE ticket_key END,"
+    " status = CASE WHEN is_gone THEN NULL ELSE status END"
+)
+_WANT = (
+    "INSERT INTO tickets AS t (incident_id, due_at, wanted_priority) VALUES (:id, :now, :priority) ON CONFLICT (incident_id)"
+    " DO UPDATE SET changes = t.changes + 1, wanted_priority = coalesce(excluded.wanted_priority, t.wanted_priority),"
+    " due_at = CASE WHEN t.attempts > 0 THEN coalesce(t.due_at, :now) ELSE :now END WHERE NOT t.is_gone"
+)
+_TOUCH = (
+    "UPDATE tickets SET changes = changes + 1, due_at = CASE WHEN attempts > 0 THEN coalesce(due_at, :now) ELSE :now END"
+    " WHERE NOT is_gone AND "
+)
+_CLAIM = text(
+    "UPDATE tickets AS t SET locked_until = :lease, attempts = t.attempts + 1,"
+    " is_possibly_created = t.is_possibly_created OR t.ticket_key IS NULL FROM (SELECT incident_id, is_possibly_created FROM tickets"
+    " WHERE due_at <= :now AND NOT is_gone AND (locked_until IS NULL OR locked_until <= :now)"
+    " AND (CAST(:only AS bigint) IS NULL OR incident_id = :only) ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED) AS due"
+    " WHERE t.incident_id = due.incident_id RETURNING t.*, due.is_possibly_created AS was_possibly_created"
+)
+_MINE = "incident_id = :id AND locked_until = :lease"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A ticket that this worker may work on until `lease`."""
+
+    incident_id: int
+    key: str | None
+    status: str | None
+    priority: str | None
+    wanted_priority: str | None
+    pushed_state: str | None
+    told_event_id: int
+    seen_changes: int
+    seen_comment_id: int
+    attempts: int
+    changes: int
+    was_possibly_created: bool
+    is_failing: bool
+    lease: datetime
+
+
+def want_ticket(connection: Connection, incident_id: int, *, now: datetime, priority: str | None = None) -> None:
+    """There shall be a ticket, and it is to be brought up to date; at least of this priority where one is given."""
+    connection.execute(text(_WANT), {"id": incident_id, "now": now, "priority": priority})
+
+
+def touch_ticket(connection: Connection, incident_id: int, *, now: datetime) -> bool:
+    """Something happened to the incident: its ticket is due, if it has one."""
+    return bool(connection.execute(text(_TOUCH + "incident_id = :id"), {"id": incident_id, "now": now}).rowcount)
+
+
+def touch_key(connection: Connection, key: str, *, now: datetime) -> bool:
+    """Something happened over there; whether the ticket is ours."""
+    return bool(connection.execute(text(_TOUCH + "ticket_key = :key"), {"key": key, "now": now}).rowcount)
+
+
+def renew_ticket(connection: Connection, incident_id: int, *, now: datetime) -> bool:
+    """Try again at once, whatever failed; a ticket that was deleted over there is made anew. Whether there is such a row."""
+    return bool(
+        connection.execute(
+            text(
+                f"UPDATE tickets SET {_RENEWED}, changes = changes + 1, due_at = :now, attempts = 0 WHERE incident_id = :id"
+            ),
+            {"id": incident_id, "now": now},
+        ).rowcount
+    )
+
+
+def claim_due(connection: Connection, *, now: datetime, only: int | None = None) -> Claimed | None:
+    """The ticket that has waited longest, or this one; None when nothing is due."""
+    lease = now + timedelta(seconds=LEASE_S)
+    row: Any = connection.execute(_CLAIM, {"lease": lease, "now": now, "only": only}).one_or_none()
+    if row is None:
+        return None
+    return Claimed(
+        incident_id=row.incident_id,
+        key=row.ticket_key,
+        status=row.status,
+        priority=row.priority,
+        wanted_priority=row.wanted_priority,
+        pushed_state=row.pushed_state,
+        told_event_id=row.told_event_id,
+        seen_changes=row.seen_changes,
+        seen_comment_id=row.seen_comment_id,
+        attempts=row.attempts,
+        changes=row.changes,
+        was_possibly_created=row.was_possibly_created,
+        is_failing=row.last_error is not None,
+        lease=lease,
+    )
+
+
+def _record(connection: Connection, one: Claimed, assignments: str, **values: Any) -> bool:
+    statement = text(f"UPDATE tickets SET {assignments} WHERE {_MINE}")
+    return bool(connection.execute(statement, {"id": one.incident_id, "lease": one.lease, **values}).rowcount)
+
+
+def record_created(connection: Connection, one: Claimed, ticket: Ticket, *, priority: str | None) -> bool:
+    """It exists now; what it was created with is known to be there."""
+    return _record(
+        connection,
+        one,
+        "ticket_key = :key, ticket_id = :ticket_id, priority = :priority, pushed_state = 'OPEN', seen_changes = 0,"
+        " seen_comment_id = 0, is_possibly_created = false",
+        key=ticket.key,
+        ticket_id=ticket.ticket_id,
+        priority=priority,
+    )
+
+
+def record_news(connection: Connection, one: Claimed, news: News) -> bool:
+    """What is over there is known here."""
+    return _record(
+        connection,
+        one,
+        "ticket_key = :key, ticket_id = :ticket_id, status = :status, last_seen_hash = :hash, seen_changes = :seen_changes,"
+        " seen_comment_id = greatest(seen_comment_id, :seen_comment_id)",
+        key=news.ticket.key,
+        ticket_id=news.ticket.ticket_id,
+        status=news.ticket.status,
+        hash=news.ticket.fingerprint,
+        seen_changes=news.seen_changes,
+        seen_comment_id=max((remark.remark_id for remark in news.remarks), default=0),
+    )
+
+
+def record_told(connection: Connection, one: Claimed, *, event_id: int) -> None:
+    """The timeline up to this entry is told over there."""
+    _record(connection, one, "told_event_id = greatest(told_event_id, :event_id)", event_id=event_id)
+
+
+def record_priority(connection: Connection, one: Claimed, *, priority: str) -> None:
+    """It has this priority."""
+    _record(connection, one, "priority = :priority", priority=priority)
+
+
+def record_moved(connection: Connection, one: Claimed, *, state: str | None, status: str) -> None:
+    """It has a status that stands for the state; None: on the way there."""
+    _record(
+        connection,
+        one,
+        "pushed_state = coalesce(CAST(:state AS text), pushed_state), status = :status",
+        state=state,
+        status=status,
+    )
+
+
+def record_done(connection: Connection, one: Claimed, *, now: datetime, is_more: bool) -> None:
+    """Everything is as it should be; what came meanwhile, or what is left, is due at once."""
+    _record(
+        connection,
+        one,
+        "locked_until = NULL, attempts = 0, last_error = NULL, synced_at = :now, is_possibly_created = false,"
+        " due_at = CASE WHEN changes > :changes OR :is_more THEN :now END",
+        now=now,
+        changes=one.changes,
+        is_more=is_more,
+    )
+
+
+def record_failed(
+    connection: Connection, one: Claimed, *, reason: str, due_at: datetime, is_unsent: bool, is_attempt: bool = True
+) -> bool:
+    """Again later. `is_unsent`: this try certainly created nothing."""
+    return _record(
+        connection,
+        one,
+        "locked_until = NULL, last_error = :reason, due_at = :due_at, attempts = attempts - :back,"
+        " is_possibly_created = CASE WHEN :is_unsent THEN :was ELSE is_possibly_created END",
+        reason=reason[:_MAX_ERROR],
+        due_at=due_at,
+        back=0 if is_attempt else 1,
+        is_unsent=is_unsent,
+        was=one.was_possibly_created,
+    )
+
+
+def record_gone(connection: Connection, one: Claimed, *, reason: str, now: datetime) -> bool:
+    """It was deleted over there: nothing is done any more until somebody asks for it."""
+    return _record(
+        connection,
+        one,
+        "locked_until = NULL, last_error = :reason, due_at = NULL, is_gone = true, status = 'DELETED', synced_at = :now",
+        reason=reason[:_MAX_ERROR],
+        now=now,
+    )

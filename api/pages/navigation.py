@@ -35,6 +35,7 @@ SECTIONS = (
         "Operate",
         (
             Entry("Overview", "/", "overview", "platform", key="o"),
+            Entry("Incidents", "/incidents", "incidents", "incidents", key="n"),
             Entry("Alerts", "/alerts", "alerts", "alerts", key="e"),
             Entry("Silences", "/silences", "silences", "silences", key="s"),
             Entry("On call", "/on-call", "on-call", "on-call", key="c"),

@@ -18,6 +18,20 @@ _REFUSALS = (ConflictError, InputDataError, NotFoundError, NotPermittedError, St
 
 
 @dataclass(frozen=True, slots=True)
+class QuestionField:
+    """Something to choose (`options`: value and text; with `is_several` more than one) or to write."""
+
+    name: str
+    label: str
+    options: Sequence[tuple[str, str]] = ()
+    value: str = ""
+    type: str = "text"
+    hint: str = ""
+    is_several: bool = False
+    is_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """What will happen, said exactly. `hidden` is sent with the answer: what the reader has seen (revision, content hash).
 
@@ -33,6 +47,7 @@ class Question:
     reason: str = ""
     is_reason_needed: bool = True
     hash: str = ""
+    fields: Sequence[QuestionField] = ()
 
 
 def ask(request: Request, question: Question, *, crumbs: Sequence[Crumb]) -> Response:

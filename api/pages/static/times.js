@@ -23,7 +23,9 @@ const showLocal = (root) => {
     const at = new Date(one.dateTime ?? one.dataset.local);
     const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
     const time = `${two(at.getHours())}:${two(at.getMinutes())}`;
-    one.textContent = one.dataset.form === "minute" ? time : `${day} ${time}:${two(at.getSeconds())}`;
+    const isToday = at.toDateString() === new Date().toDateString();
+    if (one.dataset.form === "short") one.textContent = isToday ? time : `${day} ${time}`;
+    else one.textContent = one.dataset.form === "minute" ? time : one.dataset.form === "day" ? `${day.slice(5)} ${time}` : `${day} ${time}:${two(at.getSeconds())}`;
   }
   for (const one of root.querySelectorAll("[data-zone]")) one.textContent = zone;
 };

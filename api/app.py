@@ -27,8 +27,10 @@ from api.routes import (
     auth,
     auth_oidc,
     breakers,
+    drills,
     field_policies,
     health,
+    incidents,
     keys,
     loader_decisions,
     loader_impact,
@@ -42,6 +44,7 @@ from api.routes import (
     signals,
     silences,
     users,
+    webhooks_jira,
     webhooks_slack,
     webhooks_twilio,
     workbooks,
@@ -117,10 +120,12 @@ def create_app(settings: Settings, url: DatabaseUrl) -> FastAPI:
     app.include_router(messages.router)
     app.include_router(on_call.router)
     app.include_router(metrics.router)
-    for router in (alerts.router, silences.router, maintenance.router, alertmanager_webhook.router):
+    app.include_router(incidents.router)
+    for router in (alerts.router, silences.router, maintenance.router, alertmanager_webhook.router, drills.router):
         app.include_router(router)
     app.include_router(webhooks_twilio.router)
     app.include_router(webhooks_slack.router)
+    app.include_router(webhooks_jira.router)
     install_pages(app)
     install_contract(app)
     return app

@@ -12,12 +12,13 @@ from sensors.detection import capture_finished, detection
 from sensors.maintenance import MAINTENANCE_JOBS, MAINTENANCE_SCHEDULES
 from sensors.notification import NOTIFICATION_JOBS, NOTIFICATION_SENSORS
 from sensors.run_failures import run_failures
+from sensors.tickets import tickets, tickets_due
 
 configure_logs("etlmon-operations", level=load_settings().log_level)
 
 defs = Definitions(
-    jobs=[detection, *NOTIFICATION_JOBS, *MAINTENANCE_JOBS],
+    jobs=[detection, *NOTIFICATION_JOBS, tickets, *MAINTENANCE_JOBS],
     schedules=MAINTENANCE_SCHEDULES,
-    sensors=[capture_finished, *NOTIFICATION_SENSORS, run_failures, stalled_capture],
+    sensors=[capture_finished, *NOTIFICATION_SENSORS, tickets_due, run_failures, stalled_capture],
     resources={"platform": PlatformResource()},
 )

@@ -1,4 +1,4 @@
-"""Who really sent a webhook: Twilio's and Slack's signatures, checked over what arrived and the address we are known by."""
+"""Who really sent a webhook: the signatures of Twilio, Slack and Jira, checked over what arrived and the address we are known by."""
 
 from __future__ import annotations
 
@@ -52,3 +52,17 @@ def check_slack(body: bytes, *, timestamp: str, signature: str, secret: SecretSt
 def sign_slack(body: bytes, *, timestamp: str, secret: str) -> str:
     """`v0=` and the HMAC-SHA256 over "v0:timestamp:body"."""
     return f"v0={hmac.new(secret.encode(), b'v0:' + timestamp.encode() + b':' + body, hashlib.sha256).hexdigest()}"
+
+
+def check_jira(body: bytes, *, signature: str, secret: SecretStr | None) -> None:
+    """Jira's `sha256=` and the HMAC-SHA256 over the body, as WebSub has it.
+
+    Raises:
+        NotPermittedError: missing or wrong, or no secret is set.
+    """
+    expected = hmac.new(secret.get_secret_value().encode(), body, hashlib.sha256).hexdigest() if secret else ""
+    if not (expected and hmac.compare_digest(f"sha256={expected}".encode(), signature.encode())):
+        raise NotPermittedError(
+            "the signature of this webhook is not good",
+            suggestion="ETLMON_JIRA_WEBHOOK_SECRET must be the secret of the webhook in Jira",
+        )

@@ -66,9 +66,12 @@ def touch_ticket(connection: Connection, incident_id: int, *, now: datetime) -> 
     return bool(connection.execute(text(_TOUCH + "incident_id = :id"), {"id": incident_id, "now": now}).rowcount)
 
 
-def touch_key(connection: Connection, key: str, *, now: datetime) -> bool:
-    """Something happened over there; whether the ticket is ours."""
-    return bool(connection.execute(text(_TOUCH + "ticket_key = :key"), {"key": key, "now": now}).rowcount)
+def touch_key(connection: Connection, key: str, *, now: datetime) -> int | None:
+    """Something happened over there: the incident whose ticket is due now; None when the ticket is none of ours."""
+    found: int | None = connection.execute(
+        text(_TOUCH + "ticket_key = :key RETURNING incident_id"), {"key": key, "now": now}
+    ).scalar_one_or_none()
+    return found
 
 
 def renew_ticket(connection: Connection, incident_id: int, *, now: datetime) -> bool:

@@ -90,6 +90,21 @@ def run_tickets(settings: Settings, engine: Engine, *, now: datetime) -> TicketR
     return TicketRun(sync_of(settings, engine, rules).sync_due(now=now), polled, trouble)
 
 
+def sync_at_once(settings: Settings, engine: Engine, incident_id: int, *, now: datetime) -> None:
+    """One ticket, right now, because a webhook told of it. Whatever fails is left to the job, for which the ticket is due."""
+    try:
+        sync_of(settings, engine).sync_due(now=now, only=incident_id)
+    except EtlmonError as error:
+        get_logger(__name__).warning(
+            "a webhook of Jira waits for the job", incident=incident_id, reason=words_of(error)
+        )
+
+
+def is_set_up(settings: Settings) -> bool:
+    """Whether there is a Jira and a token for it."""
+    return settings.jira_url is not None and token_of(settings) is not None
+
+
 def is_work_due(settings: Settings, engine: Engine, *, now: datetime) -> bool:
     """Asked at every tick: two questions that indexes answer."""
     with transaction(engine) as connection:

@@ -22,7 +22,7 @@ ASSETS = {
 }
 JOBS = {
     "capture_due", "analytics", "outlook", "marts_and_sla", "reports", "everything", "compaction", "retention", "audit_anchor", "detection",
-    "notification", "escalation", "sla",
+    "notification", "escalation", "sla", "tickets",
 }  # fmt: skip
 SCHEDULES = {
     "every_minute", "analytics_schedule", "outlook_schedule", "marts_and_sla_schedule", "reports_schedule", "compaction_schedule",
@@ -102,7 +102,7 @@ def test_jobs_schedules_and_sensors_are_those_reviewed_and_on(analytics: Definit
     assert all(schedule.default_status is DefaultScheduleStatus.RUNNING for schedule in schedules)
     sensors = [sensor for one in repositories for sensor in one.sensor_defs]
     assert {sensor.name for sensor in sensors} == {
-        "run_failures", "stalled_capture", "capture_finished", "messages_due", "escalations_due", "clocks_due",
+        "run_failures", "stalled_capture", "capture_finished", "messages_due", "escalations_due", "clocks_due", "tickets_due",
     }  # fmt: skip
     assert all(sensor.default_status is DefaultSensorStatus.RUNNING and sensor.description for sensor in sensors)
 

@@ -59,10 +59,13 @@ class TicketWorld:
         self.rules = rules or load_ticket_rules(self.settings)
         self.now = utc_now()
         self.jira = providers.receivers.jira
-        self.jira.store = JiraStore("", lambda: self.now.timestamp())
+        self.jira.store = JiraStore("", self._now_s)
         providers.book.clear()
         self.estate = Estate(self.engine, demo_rules())
         self.incidents: IncidentDesk = open_incident_desk(self.settings)
+
+    def _now_s(self) -> float:
+        return self.now.timestamp()
 
     def open(self, severity: Severity = Severity.CRITICAL, **fields: Any) -> IncidentView:
         new = {

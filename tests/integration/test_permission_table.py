@@ -26,7 +26,12 @@ WITHOUT_RULE = {"/api/openapi.json"}
 #: Public, because they are where a credential is handed in: an empty one is refused there.
 JUDGES_CREDENTIALS = {"/login", "/api/v1/auth/oidc/callback", "/metrics"}
 #: Public, because the request or its address is signed; test_inbound.py has what happens without a good signature.
-SIGNED = ("POST /api/v1/webhooks/twilio/", "POST /api/v1/webhooks/slack/", "POST /ack/{token}")
+SIGNED = (
+    "POST /api/v1/webhooks/twilio/",
+    "POST /api/v1/webhooks/slack/",
+    "POST /api/v1/webhooks/jira",
+    "POST /ack/{token}",
+)
 PATH_VALUES = {"username": "nobody", "session_id": "0" * 32, "token_id": "0" * 16}
 
 

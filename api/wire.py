@@ -9,6 +9,8 @@ from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from domain.errors import StaleEditError
+
 _DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 
 
@@ -36,3 +38,17 @@ Offset = Annotated[int, Query(ge=0, le=10_000_000, description="rows before it")
 def answers(*statuses: int, **texts: str) -> dict[int | str, dict[str, Any]]:
     """Documentation of successful answers without a body: `answers(204)`."""
     return {status: {"description": texts.get(str(status), "done")} for status in statuses}
+
+
+def find_revision(if_match: str | None, name: str) -> int | None:
+    """The revision that If-Match names: 7 of `"NAME.7"`; None without the header.
+
+    Raises:
+        StaleEditError: it names something else.
+    """
+    if if_match is None:
+        return None
+    found = re.search(rf'"{re.escape(name)}\.(\d{{1,9}})"', if_match)
+    if found is None:
+        raise StaleEditError(f"If-Match does not name {name}", suggestion="send the ETag as you read it")
+    return int(found[1])

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Header, Path, Response
 from pydantic import Field
 
-from api.wire import WireModel
+from api.wire import WireModel, find_revision
 from domain.access.permissions import Caller
-from domain.errors import PreconditionRequiredError, StaleEditError
+from domain.errors import PreconditionRequiredError
 from domain.loaders.lifecycle import Action, Decision
 from domain.vocabulary import SourceKind, VersionState
 from resources.control_plane import ControlPlane
@@ -158,14 +157,7 @@ def read_revision(if_match: str | None, code: str, version: int) -> int | None:
     Raises:
         StaleEditError: it names another version.
     """
-    if if_match is None:
-        return None
-    found = re.search(rf'"{re.escape(code)}\.{version}\.(\d{{1,9}})"', if_match)
-    if found is None:
-        raise StaleEditError(
-            f"If-Match does not name {code} version {version}", suggestion="send the ETag of the version as you read it"
-        )
-    return int(found[1])
+    return find_revision(if_match, f"{code}.{version}")
 
 
 def require_revision(if_match: str | None, code: str, version: int) -> int:

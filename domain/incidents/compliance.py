@@ -7,6 +7,8 @@ because the incident was over before, say before anybody acknowledged it, has me
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -134,3 +136,15 @@ def _miss(row: dict[str, Any]) -> Miss:
         over_s=row["over_s"],
         is_open=row["missed_open"],
     )
+
+
+def render_csv(report: ComplianceReport) -> str:
+    """The lines as CSV (RFC 4180) with a header; what is undecided as a whole has an empty percentage."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(("severity", "measure", "met", "missed", "missed_open", "undecided", "met_pct"))
+    for one in report.lines:
+        share = "" if one.met_pct is None else f"{one.met_pct:.2f}"
+        level = one.severity.value if one.severity else "ALL"
+        writer.writerow((level, one.measure.value, one.met, one.missed, one.missed_open, one.undecided, share))
+    return text.getvalue()

@@ -14,6 +14,7 @@ from api.pages.flashes import Flash
 from api.pages.posted import Posted, PostedForm
 from api.pages.questions import carry_out
 from api.pages.rendering import render
+from api.pages.runbooks import address_of_runbook
 from domain.detection.alert_event import AlertStatus
 from domain.errors import InputDataError
 from domain.vocabulary import Severity
@@ -67,7 +68,7 @@ def show_alert(request: Request, alert_id: AlertId) -> Response:
         alert = get_alert(connection, alert_id)
         sentences = explain_alert(connection, alert_id)
     crumbs = [*_CRUMBS, (f"Alert {alert_id}", "")]
-    return render(request, "alert.html", crumbs=crumbs, alert=alert, sentences=sentences)
+    return render(request, "alert.html", crumbs=crumbs, alert=alert, sentences=sentences, address_of=address_of_runbook)
 
 
 @router.post("/alerts/{alert_id}/verdict")

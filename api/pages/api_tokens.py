@@ -48,7 +48,7 @@ def create_token(request: Request, form: Posted) -> Response:
         issued = control_plane(request).api_tokens.issue(
             actor=current_caller(request),
             name=name,
-            role=_role(form),
+            role=form.word("role", Role),
             scopes=form.texts("scopes"),
             expires_at=utc_now() + timedelta(days=form.number("days", fallback=30)),
         )
@@ -90,13 +90,6 @@ def _name(form: PostedForm) -> str:
     if not 1 <= len(name) <= 100:
         raise InputDataError("the token needs a name of 1 to 100 characters", suggestion="name what will use it")
     return name
-
-
-def _role(form: PostedForm) -> Role:
-    given = form.text("role")
-    if given not in set(Role):
-        raise InputDataError(f"{given[:40]!r} is no role", suggestion="choose ADMIN, OPERATOR or VIEWER")
-    return Role(given)
 
 
 def _new_page(

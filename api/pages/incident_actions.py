@@ -73,7 +73,7 @@ def ask_for(
     if written == SPLIT:
         fields = [QuestionField("alerts", "Alerts that become an incident of their own", list(alerts), is_several=True)]
         lines = ["They are not joined again. The new incident has its own clocks and tells people."]
-        return _question(row, "Split", lines, fields=fields, hidden={"revision": str(row.revision)})
+        return _question(row, "Split", lines, fields=fields, hidden={"revision": str(row.revision)}, reason="")
     action = parse_action(written)
     names = {me: f"{me} (me)", **{name: f"{title} ({name})" for name, title in people.items() if name != me}}
     severities = [(one.value, one.value.capitalize()) for one in Severity]
@@ -125,7 +125,13 @@ def _until(form: PostedForm, now: datetime) -> datetime | None:
 
 
 def _question(
-    row: IncidentRow, title: str, lines: list[str], *, fields: list[QuestionField], hidden: dict[str, str]
+    row: IncidentRow,
+    title: str,
+    lines: list[str],
+    *,
+    fields: list[QuestionField],
+    hidden: dict[str, str],
+    reason: str = "Why, or what was found",
 ) -> Question:
     return Question(
         title=f"{title}: {row.code}",
@@ -133,7 +139,7 @@ def _question(
         confirm=title,
         back=f"/incidents/{row.code}",
         hidden=hidden,
-        reason="Why, or what was found",
+        reason=reason,
         is_reason_needed=False,
         fields=fields,
     )

@@ -17,7 +17,7 @@ from domain.errors import InputDataError
 from domain.incidents.view import incident_code, parse_incident
 from resources.clock import utc_now
 from resources.incidents.reading import read_alerts, read_incident
-from resources.postgres.engine import transaction
+from resources.postgres.engine import reading
 
 router = page_router()
 _MOST_ALERTS = 200
@@ -28,7 +28,7 @@ _MOST_ALERTS = 200
 def ask_action(request: Request, code: Code, action: str) -> Response:
     """Ask before it is done."""
     control, number = control_plane(request), parse_incident(code)
-    with transaction(control.engine) as connection:
+    with reading(control.engine) as connection:
         row = read_incident(connection, number, now=utc_now()).row
         alerts, _ = read_alerts(connection, number, limit=_MOST_ALERTS)
     people = {name: one.title for name, one in sorted(control.notification_rules().people.items())}

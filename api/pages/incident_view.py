@@ -14,13 +14,14 @@ from api.pages.incident_graph import draw_incident
 from api.pages.incident_timeline import show_codes, show_entry
 from api.pages.incidents import CRUMBS
 from api.pages.rendering import render
+from api.pages.runbooks import address_of_runbook
 from api.routes.messages import answer_of
 from domain.incidents.view import parse_incident
 from domain.notification.rules import NotificationRules
 from resources.clock import utc_now
 from resources.incidents.reading import EscalationState, read_alerts, read_incident, read_timeline
 from resources.notification.outbox import list_messages
-from resources.postgres.engine import transaction
+from resources.postgres.engine import reading
 
 router = page_router()
 Code = Annotated[str, Path(max_length=24)]
@@ -39,12 +40,12 @@ def show_incident(
 ) -> Response:
     """Everything that whoever was woken by it has to know."""
     control, now, number = control_plane(request), utc_now(), parse_incident(code)
-    with transaction(control.engine) as connection:
+    with reading(control.engine) as connection:
         detail = read_incident(connection, number, now=now)
         alerts, alert_total = read_alerts(connection, number, limit=_ALERTS)
         messages, message_total = list_messages(connection, incident_id=number, limit=_MESSAGES)
         entries, entry_total = _read_newest(connection, number, most=_ALL_ENTRIES if timeline == "all" else _ENTRIES)
-    row = detail.row
+    row, runbook = detail.row, _runbook(alerts)
     next_step, next_told = _next_step(detail.escalation, control.notification_rules())
     return render(
         request,
@@ -64,7 +65,8 @@ def show_incident(
         next_told=next_told,
         merged_from=show_codes(detail.merged_from),
         merged_into=show_codes([row.merged_into])[0] if row.merged_into else "",
-        runbook=_runbook(alerts),
+        runbook=runbook,
+        runbook_address=address_of_runbook(runbook),
         ticket_url=f"{str(control.settings.jira_url).rstrip('/')}/browse/" if control.settings.jira_url else "",
         graph=draw_incident(request, row, alerts, wanted=alert, stretch=stretch, now=now),
     )

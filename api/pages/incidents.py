@@ -14,7 +14,7 @@ from domain.detection.alert_event import Category
 from domain.incidents.view import IncidentState
 from domain.vocabulary import Severity
 from resources.incidents.listing import SORTS, IncidentFilter, count_incidents, list_incidents
-from resources.postgres.engine import transaction
+from resources.postgres.engine import reading
 
 router = page_router()
 CRUMBS = [("Overview", "/"), ("Incidents", "/incidents")]
@@ -31,7 +31,7 @@ def list_all(request: Request, offset: Annotated[int, Query(ge=0, le=10_000_000)
     given["state"] = given["state"] if "state" in request.query_params else "open"
     sort = read_text(request, "sort")
     sort = sort if sort.removeprefix("-") in SORTS else "urgency"
-    with transaction(control_plane(request).engine) as connection:
+    with reading(control_plane(request).engine) as connection:
         found = list_incidents(
             connection, _filter(given, me=current_caller(request).username), sort=sort, limit=_PAGE, offset=offset
         )

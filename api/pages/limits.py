@@ -74,7 +74,9 @@ def remove_limit(request: Request, form: Posted) -> Response:
 
     def change() -> Flash:
         name = form.text("name")
-        control_plane(request).rate_limits.remove(_scope(form), name, actor=current_caller(request).username)
+        control_plane(request).rate_limits.remove(
+            form.word("scope", LimitScope), name, actor=current_caller(request).username
+        )
         return Flash(f"The limit of {name} is gone")
 
     return carry_out(request, "/limits", change)
@@ -137,7 +139,7 @@ def _find(request: Request, breaker_id: str) -> StoredBreaker:
 
 
 def _save(request: Request, form: PostedForm) -> Flash:
-    scope, name, per_minute = _scope(form), form.text("name"), form.number("per_minute")
+    scope, name, per_minute = form.word("scope", LimitScope), form.text("name"), form.number("per_minute")
     try:
         wanted = RateLimitChange(scope=scope, name=name, perMinute=per_minute)
     except ValueError:
@@ -147,10 +149,3 @@ def _save(request: Request, form: PostedForm) -> Flash:
     require_known(request, wanted)
     control_plane(request).rate_limits.save(scope, name, per_minute=per_minute, actor=current_caller(request).username)
     return Flash(f"{name} may send {per_minute:,} requests a minute", "It holds in every process within a second.")
-
-
-def _scope(form: PostedForm) -> LimitScope:
-    given = form.text("scope")
-    if given not in set(LimitScope):
-        raise InputDataError(f"{given[:40]!r} is no scope", suggestion="choose user, route or role")
-    return LimitScope(given)

@@ -38,6 +38,7 @@ SECTIONS = (
             Entry("Incidents", "/incidents", "incidents", "incidents", key="n"),
             Entry("Alerts", "/alerts", "alerts", "alerts", key="e"),
             Entry("Silences", "/silences", "silences", "silences", key="s"),
+            Entry("Service levels", "/sla", "levels", "incidents", key="v"),
             Entry("On call", "/on-call", "on-call", "on-call", key="c"),
             Entry("Messages", "/messages", "messages", "messages", key="m"),
         ),

@@ -13,8 +13,10 @@ from api.pages.rendering import Pages, render
 from domain.access.permissions import Caller
 from domain.loaders.lifecycle import Action
 from domain.vocabulary import VersionState
+from resources.incidents.listing import count_incidents
 from resources.loaders.records import VersionRecord
 from resources.loaders.versions import LoaderVersions
+from resources.postgres.engine import reading
 from resources.readiness import Readiness
 
 router = page_router()
@@ -30,9 +32,12 @@ def show_overview(request: Request) -> Response:
     active = control.loaders.list_loaders(state=VersionState.ACTIVE, limit=500)
     behind = [row for row in active.items if (mark := board.loaders.get(row["code"])) and mark.is_behind]
     readiness = cast("Readiness", request.app.state.readiness)
+    with reading(control.engine) as connection:
+        incidents = count_incidents(connection)
     return render(
         request,
         "overview.html",
+        incidents=incidents,
         crumbs=[("Overview", "/")],
         active=active.total,
         drafts=control.loaders.list_loaders(state=VersionState.DRAFT, limit=1).total,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 from starlette.datastructures import FormData, UploadFile
 
 from domain.errors import InputDataError
+
+Word = TypeVar("Word", bound=StrEnum)
 
 
 class PostedForm:
@@ -30,6 +33,17 @@ class PostedForm:
         """A whole number, the fallback where it is none."""
         given = self.text(name)
         return int(given) if given.isascii() and given.isdigit() and len(given) < 10 else fallback
+
+    def word(self, name: str, words: type[Word]) -> Word:
+        """One of a closed set.
+
+        Raises:
+            InputDataError: it is none of it; the suggestion lists them.
+        """
+        given = self.text(name)
+        if given not in set(words):
+            raise InputDataError(f"{given[:40]!r} is no {name}", suggestion=f"choose one of {', '.join(words)}")
+        return words(given)
 
     def is_checked(self, name: str) -> bool:
         """A ticked box."""

@@ -63,7 +63,7 @@ def show_new_user(request: Request) -> Response:
 def create_user(request: Request, form: Posted) -> Response:
     """Make the user; the password made for him is shown once, on the next page."""
     try:
-        role, username = _role(form), form.text("username").lower()
+        role, username = form.word("role", Role), form.text("username").lower()
         password = control_plane(request).users.create(username, role, actor=current_caller(request).username)
     except (InputDataError, ConflictError) as error:
         return _new_page(request, form.values(), error=error)
@@ -96,7 +96,10 @@ def change_role(request: Request, username: Username, form: Posted) -> Response:
 
     def change() -> Flash:
         user = control_plane(request).users.change(
-            username, actor=current_caller(request).username, role=_role(form), revision=form.number("revision")
+            username,
+            actor=current_caller(request).username,
+            role=form.word("role", Role),
+            revision=form.number("revision"),
         )
         return Flash(f"{username} is {user.role.value}", "Open sessions of a changed user have ended.")
 
@@ -166,13 +169,6 @@ def _question(user: User, act: str) -> Question:
 
 def _no_such(act: str) -> NotFoundError:
     return NotFoundError(f"there is no action {act!r} on users", suggestion="go back to the list of users")
-
-
-def _role(form: PostedForm) -> Role:
-    given = form.text("role")
-    if given not in set(Role):
-        raise InputDataError(f"{given[:40]!r} is no role", suggestion="choose ADMIN, OPERATOR or VIEWER")
-    return Role(given)
 
 
 def _new_page(request: Request, typed: dict[str, str], *, error: EtlmonError | None = None) -> Response:

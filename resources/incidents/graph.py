@@ -29,8 +29,10 @@ class Questions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One series over a stretch of time; `where` are its labels in words. `frame`: captured_at, metric_value, expected, lower, upper, the last three null without
-    a baseline. `step_s` is None where it is not known.
+    """One series over a stretch of time; `where` are its labels in words.
+
+    `frame`: captured_at, metric_value, expected, lower, upper; the last three are null without a baseline.
+    `step_s` is None where it is not known.
     """
 
     series_id: int

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import orjson
@@ -22,6 +22,7 @@ from resources.jira_answers import explain, parse_changes, parse_remarks, parse_
 from resources.outgoing_http import HttpReply
 from resources.secret_registry import mask_secrets, register_secret
 
+T = TypeVar("T")
 _API = "/rest/api/3"
 _FIELDS = "status,priority,assignee,labels,updated"
 _PAGE = 100
@@ -104,6 +105,13 @@ class TicketsJira:
         answer = self.get(f"/issue/{quote(key, safe='')}/transitions", expand="transitions.fields")
         return [parse_transition(one) for one in answer.get("transitions", [])]
 
+    def list_statuses(self, issue_type: str) -> list[str]:
+        """Names of the statuses that tickets of this type can have."""
+        where = f"/project/{quote(self._project, safe='')}/statuses"
+        types = self._read(self._http.exchange("GET", _API + where, headers=self._headers), "nothing was changed", list)
+        ours = [one for one in types if isinstance(one, dict) and one.get("name") == issue_type]
+        return [str(status.get("name", "")) for one in ours for status in one.get("statuses") or []]
+
     def move(self, key: str, transition: Transition, *, resolution: str | None) -> None:
         """See `TicketDesk`."""
         wanted: dict[str, Any] = {"transition": {"id": transition.transition_id}}
@@ -114,13 +122,14 @@ class TicketsJira:
     def get(self, path: str, **fields: str) -> dict[str, Any]:
         """The JSON object at a path of the API."""
         reply = self._http.exchange("GET", _API + path, headers=self._headers, fields=fields)
-        return self._read(reply, "nothing was changed", is_certain=True)
+        answer: dict[str, Any] = self._read(reply, "nothing was changed", dict, is_certain=True)
+        return answer
 
     def send(self, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Change something; the answer, an empty one of a 204."""
         headers = {**self._headers, "Content-Type": "application/json"}
         reply = self._http.exchange(method, _API + path, orjson.dumps(body), headers=headers)
-        return {} if reply.status == 204 else self._read(reply, "it may have been done", is_certain=False)
+        return {} if reply.status == 204 else self._read(reply, "it may have been done", dict)
 
     def _search(self, jql: str) -> list[Ticket]:
         found: list[Ticket] = []
@@ -143,14 +152,14 @@ class TicketsJira:
             if page.get("isLast", True) or not page.get("values"):
                 return
 
-    def _read(self, reply: HttpReply, so_what: str, *, is_certain: bool) -> dict[str, Any]:
+    def _read(self, reply: HttpReply, so_what: str, shape: type[T], *, is_certain: bool = False) -> T:
         if reply.status >= 300:
             self._refuse(reply)
         try:
             answer = orjson.loads(reply.body)
         except orjson.JSONDecodeError:
             answer = None
-        if not isinstance(answer, dict):
+        if not isinstance(answer, shape):
             raise DeliveryDelayedError(
                 f"the answer of Jira (HTTP {reply.status}) cannot be read: {so_what}",
                 suggestion="it is looked for before it is done again",

@@ -61,11 +61,13 @@ def _examine_platform(settings: Settings) -> Iterator[Finding]:
     from resources.doctor.notification import check_notification
     from resources.doctor.services import check_analytics, check_services
     from resources.doctor.storage import check_database, check_lake, check_lake_folder
+    from resources.doctor.tickets import check_tickets
     from resources.lake.connection import open_lake
     from resources.platform import open_database
 
     yield from check_machine(settings)
     yield from check_services(settings)
+    yield from check_tickets(settings)
     if settings.database_url is None and not (settings.home / "instance_id").exists():
         yield warning("database", "this home was never started", "start it: `etlmon up`")
         return

@@ -110,6 +110,7 @@ _ROUTES: tuple[tuple[str, str, issues.Handler], ...] = (
     ("GET", "/rest/api/3/myself", meta.answer_myself),
     ("GET", "/rest/api/3/mypermissions", meta.answer_permissions),
     ("GET", r"/rest/api/3/project/(?P<project>\w+)", meta.answer_project),
+    ("GET", r"/rest/api/3/project/(?P<project>\w+)/statuses", meta.answer_statuses),
     ("GET", r"/rest/api/3/issue/createmeta/(?P<project>\w+)/issuetypes", meta.answer_issue_types),
     ("GET", r"/rest/api/3/issue/createmeta/(?P<project>\w+)/issuetypes/\d+", meta.answer_issue_fields),
     ("GET", "/rest/api/3/search/jql", issues.answer_search),

@@ -37,6 +37,17 @@ def answer_project(jira: FakeJira, _: Account, query: dict[str, Any], __: dict[s
     return {"self": where, "id": "10000", "key": jira.store.project, "name": jira.store.project}, 200
 
 
+def answer_statuses(jira: FakeJira, by: Account, query: dict[str, Any], body: dict[str, Any]) -> Reply:
+    project, status = answer_project(jira, by, query, body)
+    if status != 200:
+        return project, status
+    known = list(dict.fromkeys(["To Do", *jira.store.transitions.values()]))
+    return [
+        {"id": str(10_100 + at), "name": name, "statuses": [jira.store.shown_status(one) for one in known]}
+        for at, name in enumerate(jira.store.issue_types)
+    ], 200
+
+
 def answer_issue_types(jira: FakeJira, by: Account, query: dict[str, Any], body: dict[str, Any]) -> Reply:
     project, status = answer_project(jira, by, query, body)
     if status != 200:

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -174,8 +175,10 @@ def run_dbt(arguments: list[str], environment: dict[str, str]) -> str:
         cwd=environment["DBT_PROJECT_DIR"],
     )
     if done.returncode:
+        # a negative code is the signal that ended it: dbt itself has no words for that
+        how = "failed" if done.returncode > 0 else f"was ended by {signal.Signals(-done.returncode).name}"
         raise StorageError(
-            f"dbt {arguments[0]} failed: {_find_cause(done.stdout + done.stderr)}",
+            f"dbt {arguments[0]} {how}: {_find_cause(done.stdout + done.stderr)}",
             suggestion="run `etlmon doctor`; `dbt build` in the folder dbt/ shows the whole output",
         )
     return done.stdout

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -66,6 +66,12 @@ def open_reader(browser: Browser, url: str, **options: Any) -> Reader:
         "console", lambda one: one.type in {"error", "warning"} and reader.faults.append(f"console: {one.text}")
     )
     reader.page.on("pageerror", lambda error: reader.faults.append(f"script: {error}"))
-    reader.page.on("requestfailed", lambda one: reader.faults.append(f"request: {one.url} {one.failure}"))
+    reader.page.on("requestfailed", lambda one: _keep_failure(reader, one))
     reader.page.on("dialog", lambda one: (reader.faults.append(f"dialog: {one.message}"), one.dismiss()))
     return reader
+
+
+def _keep_failure(reader: Reader, request: Request) -> None:
+    """What the browser itself gives up, because the reader has gone on to the next page, is no failure of the server."""
+    if request.failure != "net::ERR_ABORTED":
+        reader.faults.append(f"request: {request.url} {request.failure}")

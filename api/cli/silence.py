@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from domain.errors import InputDataError
-
-if TYPE_CHECKING:
-    from resources.alerts.silences import Preview
+from api.cli.muting import Matchers, describe_matchers, parse_end, parse_written, print_preview
 
 app = typer.Typer(
     add_completion=False,
@@ -24,9 +19,6 @@ app = typer.Typer(
 Home = Annotated[Path | None, typer.Option(help="home of the platform")]
 User = Annotated[str | None, typer.Option("--user", help="act as this user; asks for the password")]
 AsJson = Annotated[bool, typer.Option("--json", help="machine-readable result on stdout")]
-Matchers = Annotated[list[str], typer.Argument(metavar="MATCHER…", help='service=loader, pod=~"load.*", team!=x')]
-_LENGTH = re.compile(r"^(\d{1,6})(m|h|d)$")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 @app.command(help="What a silence with these matchers would mute.\n\nExample: etlmon silence preview service=loader")
@@ -38,7 +30,7 @@ def preview(matchers: Matchers, as_json: AsJson = False, user: User = None, home
 
     with open_control(home) as control:
         permitted(control, user, "silences", "read")
-        found = AlertServices(control).silences.preview(_parsed(matchers), now=utc_now())
+        found = AlertServices(control).silences.preview(parse_written(matchers), now=utc_now())
     if as_json:
         print(
             json.dumps(
@@ -46,7 +38,7 @@ def preview(matchers: Matchers, as_json: AsJson = False, user: User = None, home
             )
         )
     else:
-        _print(found)
+        print_preview(found)
 
 
 @app.command(
@@ -71,9 +63,9 @@ def add(
     with open_control(home) as control:
         caller = permitted(control, user, "silences", "act")
         silence_id, found = AlertServices(control).silences.add(
-            _parsed(matchers),
+            parse_written(matchers),
             starts_at=None,
-            ends_at=_end(until, now),
+            ends_at=parse_end(until, now=now),
             reason=reason,
             actor=caller.username,
             now=now,
@@ -81,8 +73,8 @@ def add(
     if as_json:
         print(json.dumps({"silenceId": silence_id, "firing": len(found.firing), "lastDay": found.last_day}))
         return
-    print(f"silence {silence_id} until {_end(until, now):%Y-%m-%d %H:%M} UTC")
-    _print(found)
+    print(f"silence {silence_id} until {parse_end(until, now=now):%Y-%m-%d %H:%M} UTC")
+    print_preview(found)
 
 
 @app.command("list", help="Silences in force and to come.\n\nExample: etlmon silence list --all")
@@ -105,7 +97,7 @@ def list_(
         print(json.dumps(rows, default=str))
         return
     for row in rows:
-        words = ", ".join(f"{one['label']}{one['op']}{one['value']}" for one in row["matchers"])
+        words = describe_matchers(row["matchers"])
         state = f"holds back {row['holds_back']}" if row["is_in_force"] else "not in force"
         print(
             f"{row['silence_id']:>5}  until {row['ends_at']:%Y-%m-%d %H:%M} UTC  {words}  ({state}) – {row['created_by']}: {row['reason']}"
@@ -129,29 +121,3 @@ def end(
         caller = permitted(control, user, "silences", "act")
         AlertServices(control).silences.end(silence_id, actor=caller.username, now=utc_now())
     print(f"silence {silence_id} is over; what still fires is told with the next look")
-
-
-def _parsed(written: list[str]) -> list[dict[str, str]]:
-    from domain.detection.matchers import parse_matcher
-
-    return [parse_matcher(one).model_dump() for one in written]
-
-
-def _end(written: str, now: datetime) -> datetime:
-    if found := _LENGTH.match(written):
-        return now + timedelta(**{_UNITS[found[2]]: int(found[1])})
-    try:
-        at = datetime.fromisoformat(written)
-    except ValueError:
-        raise InputDataError(
-            f"--until {written!r} is no instant and no length", suggestion="for example 8h, 2d or 2026-11-24T06:00"
-        ) from None
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _print(found: Preview) -> None:
-    print(f"mutes {len(found.firing)} alerts that fire now; {found.last_day} alerts fired within the last day")
-    for row in found.firing[:20]:
-        print(f"  {row.severity.value:<8}  {row.title}")
-    for rule, count in sorted(found.by_rule.items(), key=lambda pair: -pair[1]):
-        print(f"  {count:>5} × {rule}")

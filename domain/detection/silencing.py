@@ -103,6 +103,25 @@ def starts_before(cron: str, time_zone: str, at: datetime) -> Iterator[datetime]
     yield from sorted(found, reverse=True)
 
 
+def starts_after(cron: str, time_zone: str, at: datetime, *, most: int = 10) -> list[datetime]:
+    """The next beginnings after `at`, in UTC, soonest first; fewer where the line names a day that never comes."""
+    zone = ZoneInfo(time_zone)
+    wall = at.astimezone(zone).replace(tzinfo=None, fold=0)
+    folds = (0, 1) if cron.split()[1].startswith("*") else (0,)
+    times = croniter(cron, wall - timedelta(hours=3))  # no jump of the clocks is longer
+    found: set[datetime] = set()
+    for _ in range(most + 400):  # each minute of those hours, and as many as asked for
+        try:
+            local = times.get_next(datetime)
+        except CroniterBadDateError:  # 30 February
+            break
+        instants = {local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in folds}
+        found |= {one for one in instants if one > at}
+        if len(found) > most:
+            break
+    return sorted(found)[:most]
+
+
 def check_recurrence(cron: str, duration_s: int, time_zone: str) -> None:
     """Whether a recurring window can be.
 

@@ -11,6 +11,9 @@ from resources.alerts.policy import load_correlation_policy
 from resources.alerts.silences import Silences
 from resources.alerts.verdicts import Verdicts
 from resources.control_plane import ControlPlane
+from resources.drills.desk import DrillDesk
+from resources.drills.faults_simulator import SimulatorFaults
+from resources.drills.opening import load_drill_rules
 from resources.incidents.desk import IncidentDesk
 from resources.incidents.service import IncidentService
 
@@ -51,6 +54,13 @@ class AlertServices:
     def silences(self) -> Silences:
         """Silences, maintenance windows, allow-list."""
         return Silences(self.control.engine, self.control.audit, self.incidents)
+
+    @cached_property
+    def drills(self) -> DrillDesk:
+        """Exercises."""
+        faults = SimulatorFaults(self.control.settings.home)
+        rules = load_drill_rules(self.control.settings)
+        return DrillDesk(self.control.engine, self.desk, self.incidents, faults, rules)
 
     @cached_property
     def verdicts(self) -> Verdicts:

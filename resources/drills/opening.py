@@ -14,6 +14,16 @@ from resources.rule_files import load_rule_file, shipped_rules
 from resources.settings import Settings
 
 
+def load_drill_rules(settings: Settings) -> DrillRules:
+    """`rules/drills.yaml`; a rules folder without it has the shipped scenarios.
+
+    Raises:
+        RuleFileError: unreadable or malformed, with file, line and field.
+    """
+    own = settings.rules_path / "drills.yaml" if settings.rules_path else None
+    return load_rule_file(own if own and own.exists() else shipped_rules() / "drills.yaml", DrillRules)
+
+
 def open_drill_desk(settings: Settings, engine: Engine) -> DrillDesk:
     """With everything that follows from an alert behind it.
 
@@ -22,6 +32,4 @@ def open_drill_desk(settings: Settings, engine: Engine) -> DrillDesk:
     """
     incidents = open_incident_desk(settings)
     alerts = AlertDesk(incidents, load_correlation_policy(settings.rules_path))
-    path = (settings.rules_path or shipped_rules()) / "drills.yaml"
-    rules = load_rule_file(path if path.exists() else shipped_rules() / "drills.yaml", DrillRules)
-    return DrillDesk(engine, alerts, incidents, SimulatorFaults(settings.home), rules)
+    return DrillDesk(engine, alerts, incidents, SimulatorFaults(settings.home), load_drill_rules(settings))

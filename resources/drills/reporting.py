@@ -84,6 +84,11 @@ def _facts(
     )
 
 
+def report_of(connection: Connection, drill: Drill, rules: DrillRules) -> dict[str, Any]:
+    """The stored report of a drill that is over; else how it has gone so far."""
+    return drill.report or compile_report(connection, drill, rules)
+
+
 def describe_steps(report: dict[str, Any]) -> list[str]:
     """The report as lines of a terminal."""
     return [_line(DrillStep(**{**one, "at": _instant(one["at"])})) for one in report.get("steps", [])]

@@ -56,24 +56,61 @@ def test_why_of_an_alert_and_of_an_incident(world: AlertWorld, capsys: pytest.Ca
     assert json.loads(run(capsys, "why", "INC-1", "--json"))["sentences"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["why", "99"], "NOT_FOUND"),
-        (["why", "INC-99"], "NOT_FOUND"),
-        (["why", "loader"], "names no alert"),
-        (["alert", "show", "99"], "NOT_FOUND"),
-        (["alert", "verdict", "99", "true"], "NOT_FOUND"),
-        (["silence", "end", "99"], "NOT_FOUND"),
-        (["silence", "add", "service=x", "--until", "soon", "--reason", "r"], "no instant and no length"),
-        (["silence", "add", "service=~.*", "--until", "1h", "--reason", "r"], "every alert"),
-        (["silence", "add", "service=x", "--until", "1h", "--reason", " "], "reason"),
-        (["silence", "preview", "service"], "no matcher"),
-    ],
-)
+WRONG: list[tuple[list[str], str]] = [
+    (["why", "99"], "NOT_FOUND"),
+    (["why", "INC-99"], "NOT_FOUND"),
+    (["why", "loader"], "names no alert"),
+    (["alert", "show", "99"], "NOT_FOUND"),
+    (["alert", "verdict", "99", "true"], "NOT_FOUND"),
+    (["silence", "end", "99"], "NOT_FOUND"),
+    (["silence", "add", "service=x", "--until", "soon", "--reason", "r"], "no instant and no length"),
+    (["silence", "add", "service=~.*", "--until", "1h", "--reason", "r"], "every alert"),
+    (["silence", "add", "service=x", "--until", "1h", "--reason", " "], "reason"),
+    (["silence", "preview", "service"], "no matcher"),
+    (["maintenance", "end", "99"], "NOT_FOUND"),
+    (["maintenance", "add", "a=b", "--title", "t", "--reason", "r"], "once or recurring"),
+    (["maintenance", "preview", "a=b", "--cron", "often"], "no cron line"),
+    (["maintenance", "preview", "a=b", "--cron", "0 2 * * *", "--time-zone", "Mars/Base"], "no time zone"),
+    (["allow", "remove", "x"], "NOT_FOUND"),
+    (["allow", "add", "*", "--reason", "r"], "every alert"),
+    (["drill", "start", "earthquake"], "no scenario"),
+    (["drill", "start", "connection-pool", "--duration", "soon"], "not a duration"),
+    (["drill", "stop"], "no drill is under way"),
+    (["drill", "report", "99"], "NOT_FOUND"),
+]
+
+
 def test_wrong_use_is_answered_with_reason_and_suggestion(
-    world: AlertWorld, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+    world: AlertWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = run(capsys, *arguments, code=2)
-    assert words in told
-    assert "→" in told
+    for arguments, words in WRONG:
+        told = run(capsys, *arguments, code=2)
+        assert words in told, arguments
+        assert "→" in told, arguments
+
+
+def test_maintenance_windows_from_preview_to_end(world: AlertWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    world.receive(make_event((utc_now() - NOON).total_seconds() / 60))
+    planned = ["service=loader", "--cron", "0 2 * * 6", "--duration", "2h", "--time-zone", "Europe/Berlin"]
+    shown = run(capsys, "maintenance", "preview", *planned)
+    assert "mutes 1 alerts that fire now" in shown
+    assert shown.count("opens Sat") == 5
+    named = ["--title", "Patch day", "--reason", "kernel"]
+    assert "maintenance window 1" in run(capsys, "maintenance", "add", *planned, *named)
+    once = run(capsys, "maintenance", "add", "service=auth", *named, "--from", "1h", "--until", "3h", "--json")
+    assert json.loads(once) == {"windowId": 2}
+    listed = run(capsys, "maintenance", "list")
+    assert "“0 2 * * 6” Europe/Berlin for 120 min" in listed
+    assert "service=auth" in listed
+    assert "is over" in run(capsys, "maintenance", "end", "1")
+    assert [row["window_id"] for row in json.loads(run(capsys, "maintenance", "list", "--json"))] == [2]
+
+
+def test_the_allow_list_from_the_terminal(world: AlertWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "is empty" in run(capsys, "allow", "list")
+    run(capsys, "allow", "add", "api-latency-p99", "service=loader", "--reason", "known")
+    assert "service=loader" in run(capsys, "allow", "list")
+    world.receive(make_event(0))
+    assert world.rows("SELECT suppressed_by FROM alerts")[0].suppressed_by == "allow-list"
+    assert "tells again" in run(capsys, "allow", "remove", "api-latency-p99", "service=loader")
+    assert json.loads(run(capsys, "allow", "list", "--json")) == []

@@ -18,6 +18,7 @@ from domain.detection.silencing import (
     Silence,
     check_recurrence,
     decide_suppressions,
+    starts_after,
 )
 from domain.errors import InputDataError
 
@@ -188,3 +189,12 @@ def test_a_symptom_is_quiet_while_its_cause_fires_for_the_same_service_only() ->
 def test_nothing_inhibits_itself() -> None:
     both = InhibitionRule(name="x", source=["service=loader"], target=["service=loader"])  # type: ignore[list-item]
     assert decide_inhibitions([both], targets=[POOL, SLOW], sources=[POOL, SLOW]) == [None, None]
+
+
+def test_the_next_beginnings_follow_the_wall_clock_over_a_change_of_the_clocks() -> None:
+    before = datetime(2026, 3, 28, 12, tzinfo=UTC)  # the night after it, Berlin's clocks jump from 2 to 3
+    found = starts_after("30 2 * * *", "Europe/Berlin", before, most=3)
+    assert [f"{one:%d %H:%M}" for one in found] == ["29 01:30", "30 00:30", "31 00:30"]
+    assert starts_after("0 0 30 2 *", "UTC", before) == [], "30 February"
+    hours = starts_after("0 * * * *", "UTC", before, most=2)
+    assert hours == [before + timedelta(hours=1), before + timedelta(hours=2)]

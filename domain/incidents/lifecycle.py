@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from domain.errors import ConflictError, InputDataError
 from domain.incidents.view import IncidentState, incident_code
@@ -83,6 +84,18 @@ class Request:
     assignee: str | None = None
     severity: Severity | None = None
     into: int | None = None
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """Reason and the fields of this action, as timeline and audit keep them; what is empty is left out."""
+        found = {
+            "reason": self.reason,
+            "until": self.until if self.action is Action.SNOOZE else None,
+            "assignee": self.assignee if self.action is Action.ASSIGN else None,
+            "severity": self.severity.value if self.severity and self.action is Action.SET_SEVERITY else None,
+            "into": incident_code(self.into) if self.into and self.action is Action.MERGE else None,
+        }
+        return {name: value for name, value in found.items() if value}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from domain.incidents.lifecycle import (
     decide_transition,
 )
 from domain.incidents.sla import Clock, Measure, SlaPolicy, pause, reopen, resume, retarget, start_clocks, stop
-from domain.incidents.view import IncidentState, IncidentView, incident_code
+from domain.incidents.view import IncidentState, IncidentView
 from domain.vocabulary import Severity
 from resources.incidents.clocks import change_clocks, write_clocks
 from resources.incidents.rows import hold_incidents, lock_facts, read_view
@@ -279,13 +279,6 @@ class IncidentDesk:
             )  # fmt: skip
 
     def _write_event(self, connection: Connection, incident_id: int, request: Request, decision: Decision) -> None:
-        facts = {
-            "reason": request.reason,
-            "until": request.until,
-            "assignee": request.assignee,
-            "severity": request.severity.value if request.severity else None,
-            "into": incident_code(request.into) if request.into else None,
-        }
         self.note(
             connection,
             incident_id,
@@ -295,7 +288,7 @@ class IncidentDesk:
             now=request.now,
             from_state=decision.before,
             to_state=decision.after,
-            detail={name: value for name, value in facts.items() if value},
+            detail=request.said,
         )
 
     def _tell(self, connection: Connection, view: IncidentView, what: str, now: datetime) -> None:

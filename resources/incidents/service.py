@@ -153,7 +153,6 @@ class IncidentService:
         given: dict[str, Any],
         before: IncidentView | None = None,
     ) -> None:
-        said = {name: value for name, value in given.items() if value not in (None, "")}
         self._audit.record(
             connection,
             actor=actor,
@@ -161,7 +160,7 @@ class IncidentService:
             resource="incidents",
             resource_id=after.code,
             before=_facts(before) if before else None,
-            after={**_facts(after), **said},
+            after={**given, **_facts(after)},
         )
 
 

@@ -128,14 +128,14 @@ def answer_transitions(jira: FakeJira, _: Account, issue: Issue, __: dict[str, A
             "fields": fields,
         }
 
-    open_ = {} if jira.lacks("TRANSITION_ISSUES") else jira.store.transitions
-    return {"transitions": [shown(*one) for one in open_.items() if one[1] != issue.status]}, 200
+    ways = {} if jira.lacks("TRANSITION_ISSUES") else jira.store.ways_from(issue.status)
+    return {"transitions": [shown(*one) for one in ways.items()]}, 200
 
 
 @_with_issue
 def answer_move(jira: FakeJira, by: Account, issue: Issue, _: dict[str, Any], body: dict[str, Any]) -> Reply:
-    status = jira.store.transitions.get(str((body.get("transition") or {}).get("id")))
-    if status is None or status == issue.status or jira.lacks("TRANSITION_ISSUES"):
+    status = jira.store.ways_from(issue.status).get(str((body.get("transition") or {}).get("id")))
+    if status is None or jira.lacks("TRANSITION_ISSUES"):
         return failed("It seems that you have tried to perform a workflow operation that is not valid.", 400)
     resolution = ((body.get("fields") or {}).get("resolution") or {}).get("name")
     if status == "Done" and jira.store.asks_resolution and not resolution:

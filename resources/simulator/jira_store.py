@@ -73,7 +73,9 @@ class Issue:
 
 @dataclass(slots=True)
 class JiraStore:
-    """One project. `index_lag_s`: how long a new or changed issue is missing in searches; `denied`: permissions nobody has."""
+    """One project. `index_lag_s`: how long a new or changed issue is missing in searches; `denied`: permissions nobody has;
+    `workflow`: where a status leads, everywhere if it is not named.
+    """
 
     base_url: str
     now_s: Callable[[], float]
@@ -84,10 +86,19 @@ class JiraStore:
     index_lag_s: float = 0.0
     asks_resolution: bool = True
     transitions: dict[str, str] = field(default_factory=lambda: dict(TRANSITIONS))
+    workflow: dict[str, set[str]] = field(default_factory=dict)
     issues: dict[str, Issue] = field(default_factory=dict)
+    former_keys: dict[str, str] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
     _numbers: int = 0
     _marks: int = 100_000
+
+    def ways_from(self, status: str) -> dict[str, str]:
+        """Transitions out of a status: number → the status it leads to."""
+        allowed = self.workflow.get(status)
+        return {
+            number: to for number, to in self.transitions.items() if to != status and (allowed is None or to in allowed)
+        }
 
     def account(self, email: str) -> Account:
         """Who logs in by that name."""
@@ -111,10 +122,16 @@ class JiraStore:
         return issue
 
     def find(self, name: str) -> Issue | None:
-        """By key or id."""
-        return self.issues.get(name.upper()) or next(
-            (one for one in self.issues.values() if one.issue_id == name), None
-        )
+        """By key, a key that it had before, or id."""
+        key = self.former_keys.get(name.upper(), name.upper())
+        return self.issues.get(key) or next((one for one in self.issues.values() if one.issue_id == name), None)
+
+    def rename(self, issue: Issue, key: str) -> None:
+        """Move it to another project: it has another key, and is still found by the old one."""
+        del self.issues[issue.key]
+        self.former_keys[issue.key] = key
+        issue.key = key
+        self.issues[key] = issue
 
     def record(self, issue: Issue, by: Account, what: str, before: tuple[Any, Any], after: tuple[Any, Any]) -> None:
         """An entry of its history; values are (id, shown)."""

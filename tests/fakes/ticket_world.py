@@ -11,12 +11,14 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from domain.incidents.lifecycle import Action
+from domain.circuit_breaker import BreakerRules
+from domain.incidents.lifecycle import Action, Request
 from domain.incidents.view import IncidentView
-from domain.tickets.document import document, paragraph, words
+from domain.tickets.document import document, paragraph, plain_text, words
 from domain.tickets.rules import TicketRules
 from domain.vocabulary import Severity
 from resources.alerts.opening import open_incident_desk
+from resources.breakers import process_breakers
 from resources.clock import utc_now
 from resources.incidents.desk import IncidentDesk, NewIncident
 from resources.postgres.engine import make_engine, transaction
@@ -26,8 +28,8 @@ from resources.simulator.jira_store import JiraStore
 from resources.simulator.received import Fault
 from resources.tickets.listener import load_ticket_rules
 from resources.tickets.polling import Polled, poll
-from resources.tickets.service import desk_of
 from resources.tickets.sync import Synced, TicketSync
+from resources.tickets_jira import JiraSite, TicketsJira
 from tests.fakes.notification import Estate, demo_rules
 from tests.fakes.platform import Platform
 from tests.fakes.receiving import Providers
@@ -58,14 +60,23 @@ class TicketWorld:
         self.engine = make_engine(platform.url)
         self.rules = rules or load_ticket_rules(self.settings)
         self.now = utc_now()
+        self.timeout_s = 15.0
         self.jira = providers.receivers.jira
         self.jira.store = JiraStore("", self._now_s)
         providers.book.clear()
+        process_breakers().attach(None, BreakerRules())
         self.estate = Estate(self.engine, demo_rules())
         self.incidents: IncidentDesk = open_incident_desk(self.settings)
 
     def _now_s(self) -> float:
         return self.now.timestamp()
+
+    def desk(self) -> TicketsJira:
+        """The adapter, as impatient as the test wants it."""
+        assert self.settings.jira_url is not None
+        assert self.settings.jira_token is not None
+        site = JiraSite(self.settings.jira_url, self.settings.jira_token, US, self.timeout_s)
+        return TicketsJira(site, project=self.rules.project, issue_type=self.rules.issue_type)
 
     def open(self, severity: Severity = Severity.CRITICAL, **fields: Any) -> IncidentView:
         new = {
@@ -81,8 +92,6 @@ class TicketWorld:
             )
 
     def act(self, view: IncidentView, action: Action, **fields: Any) -> IncidentView:
-        from domain.incidents.lifecycle import Request
-
         request = Request(action, fields.pop("actor", "ann"), fields.pop("cause", "api"), self.now, **fields)
         with transaction(self.engine) as connection:
             return self.incidents.act(connection, view.incident_id, request).view
@@ -92,15 +101,14 @@ class TicketWorld:
     ) -> Synced:
         """One run of the job, some time later."""
         self.now += timedelta(seconds=after_s)
-        desk = desk_of(self.settings, self.rules)
         work = TicketSync(
-            self.engine, desk, self.incidents, self.rules, base_url=BASE, observe=observe, timer=lambda: 0.0
+            self.engine, self.desk(), self.incidents, self.rules, base_url=BASE, observe=observe, timer=lambda: 0.0
         )
         return work.sync_due(now=self.now, only=only)
 
     def poll(self, *, after_s: float = 60) -> Polled:
         self.now += timedelta(seconds=after_s)
-        return poll(self.engine, desk_of(self.settings, self.rules), self.rules, now=self.now)
+        return poll(self.engine, self.desk(), self.rules, now=self.now)
 
     def settle(self) -> None:
         """Until nothing is due and a poll finds nothing new."""
@@ -150,8 +158,6 @@ class TicketWorld:
         return str(row.state)
 
     def comments(self, key: str) -> list[str]:
-        from domain.tickets.document import plain_text
-
         return [plain_text(one["body"]) for one in self.jira.store.issues[key].comments]
 
 

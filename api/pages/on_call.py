@@ -33,7 +33,7 @@ _CRUMBS = [("Overview", "/"), ("On call", "/on-call")]
 @allow("on-call", "read")
 def show_on_call(request: Request, days: Annotated[int, Query(ge=1, le=60)] = 14) -> Response:
     """Every schedule, now and for some days."""
-    control, now = control_plane(request), utc_now().replace(microsecond=0)
+    control, now = control_plane(request), utc_now()
     rules = control.notification_rules()
     with transaction(control.engine) as connection:
         board = read_board(connection, rules, now=now, days=days)

@@ -15,11 +15,11 @@ from resources.control_plane import ControlPlane, open_control_plane
 from tests.fakes.api_server import ApiServer, serving
 from tests.fakes.browser import PASSWORD, Reader, chromium, open_reader
 from tests.fakes.page_data import caller, make_active, make_people, orders
+from tests.fakes.page_walk import HOSTILE, list_faults
 from tests.fakes.platform import Platform
 
 pytestmark = [pytest.mark.needs("chromium")]
 expect.set_options(timeout=60_000)
-HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>"
 PATHS = (
     "/", "/loaders", "/loaders?q=nothing", "/loaders/ORDERS-DB", "/loaders/ORDERS-DB/versions/2", "/loaders/ORDERS-DB/versions/3",
     "/loaders/ORDERS-DB/versions/3/edit", "/loaders/ORDERS-DB/versions/3/impact", "/loaders/ORDERS-DB/diff?old=1&new=3",
@@ -28,28 +28,6 @@ PATHS = (
     "/tokens", "/tokens/new", "/policies", "/limits", "/keys", "/keys/rotate", "/audit", "/audit/5", "/logins", "/account",
     "/account/password", "/help/shortcuts",
 )  # fmt: skip
-#: What a person with a screen reader would miss, found in the document itself.
-NAMELESS = """() => {
-  const faults = [];
-  const named = (one) => one.labels?.length || one.getAttribute('aria-label') || one.getAttribute('aria-labelledby');
-  for (const one of document.querySelectorAll('input:not([type=hidden]), select, textarea'))
-    if (!named(one) && one.getAttribute('aria-hidden') !== 'true') faults.push('no label: ' + one.outerHTML.slice(0, 80));
-  for (const one of document.querySelectorAll('a, button'))
-    if (!one.textContent.trim() && !one.getAttribute('aria-label')) faults.push('no name: ' + one.outerHTML.slice(0, 80));
-  const levels = [...document.querySelectorAll('main :is(h1, h2, h3, h4)')].map((one) => +one.tagName[1]);
-  if (levels.filter((one) => one === 1).length !== 1) faults.push('not one h1: ' + levels);
-  levels.forEach((one, at) => at && one > levels[at - 1] + 1 && faults.push('heading skipped: ' + levels));
-  for (const one of ['main', 'nav[aria-label]', 'footer', 'header']) if (!document.querySelector(one)) faults.push('no ' + one);
-  const ids = [...document.querySelectorAll('[id]')].map((one) => one.id);
-  const twice = ids.filter((one, at) => ids.indexOf(one) !== at);
-  if (twice.length) faults.push('id twice: ' + twice);
-  for (const one of document.querySelectorAll('[aria-describedby], [aria-labelledby]'))
-    for (const id of [one.getAttribute('aria-describedby'), one.getAttribute('aria-labelledby')].join(' ').trim().split(/\\s+/))
-      if (!document.getElementById(id)) faults.push('refers to nothing: ' + id);
-  for (const one of document.querySelectorAll('table')) if (!one.querySelector('th[scope]')) faults.push('table without heads');
-  if (document.documentElement.lang !== 'en') faults.push('no language');
-  return faults;
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -96,20 +74,8 @@ def fill(control: ControlPlane) -> None:
 def test_every_page_in_both_themes_and_on_a_small_screen(site: ApiServer, browser: Browser) -> None:
     first = open_reader(browser, site.url)
     state = first.log_in("ada").context.storage_state()
-    faults: list[str] = []
-    for theme, width in (("light", 1280), ("dark", 1280), ("light", 380)):
-        reader = open_reader(
-            browser, site.url, storage_state=state, color_scheme=theme, viewport={"width": width, "height": 800}
-        )
-        for path in PATHS:
-            page = reader.go(path)
-            faults += [f"{path} {theme} {width}: {one}" for one in (*page.evaluate(NAMELESS), *reader.faults)]
-            reader.faults.clear()
-            if page.evaluate("document.documentElement.scrollWidth") > width:
-                faults.append(f"{path} is wider than {width}")
-            if page.locator("main img, main script").count():
-                faults.append(f"{path}: markup from data")
-    assert faults == []
+    looks = (("light", 1280), ("dark", 1280), ("light", 380))
+    assert list_faults(browser, site.url, PATHS, state=state, looks=looks) == []
 
 
 def test_the_theme_is_remembered_without_a_flash(site: ApiServer, browser: Browser) -> None:

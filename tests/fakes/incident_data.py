@@ -26,6 +26,7 @@ from tests.fakes.platform import Platform
 METRIC, LABELS = "db_pool_active", {"service": "loader", "pool": "main"}
 SERIES_ID = compute_series_id("STATS-POOL", METRIC, canonical_labels(LABELS))
 TITLE = "Connection pool of loader is exhausted"
+MISSING_SERIES = {"disk": 4711}
 _STEP = timedelta(minutes=5)
 _BAD = timedelta(minutes=40)
 
@@ -93,7 +94,7 @@ def fill_incidents(platform: Platform, *, hostile: str = "") -> datetime:
             desk.receive(connection, [make_alert(now, at=early), replace(slow, at=early)], now=early)
         for service, title, severity, actions in others:
             event = make_alert(
-                now, at=now - _STEP, fingerprint=f"x/{service}", rule_id=f"{service}-rule", title=title, severity=severity, series_id=None,
+                now, at=now - _STEP, fingerprint=f"x/{service}", rule_id=f"{service}-rule", title=title, severity=severity, series_id=MISSING_SERIES.get(service),
                 labels={"service": service}, annotations={},
             )  # fmt: skip
             with transaction(engine) as connection:

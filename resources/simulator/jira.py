@@ -51,8 +51,9 @@ class FakeJira:
             document = orjson.loads(body) if body else {}
         except orjson.JSONDecodeError:
             return failed("There was an error parsing JSON. Check that your request body is valid.", 400)
+        where = path.replace("/rest/api/latest/", "/rest/api/3/", 1)
         for wanted, pattern, handler in _ROUTES:
-            found = re.fullmatch(pattern, path)
+            found = re.fullmatch(pattern, where)
             if wanted == method and found:
                 with self._lock:
                     return handler(self, by, {**query, **found.groupdict()}, document)
@@ -113,6 +114,7 @@ _ROUTES: tuple[tuple[str, str, issues.Handler], ...] = (
     ("GET", r"/rest/api/3/project/(?P<project>\w+)/statuses", meta.answer_statuses),
     ("GET", r"/rest/api/3/issue/createmeta/(?P<project>\w+)/issuetypes", meta.answer_issue_types),
     ("GET", r"/rest/api/3/issue/createmeta/(?P<project>\w+)/issuetypes/\d+", meta.answer_issue_fields),
+    ("GET", "/rest/api/3/field", meta.answer_fields),
     ("GET", "/rest/api/3/search/jql", issues.answer_search),
     ("POST", "/rest/api/3/search/jql", issues.answer_search),
     ("POST", "/rest/api/3/issue", issues.answer_create),
@@ -121,6 +123,7 @@ _ROUTES: tuple[tuple[str, str, issues.Handler], ...] = (
     ("DELETE", _ISSUE, issues.answer_delete),
     ("PUT", f"{_ISSUE}/assignee", issues.answer_assign),
     ("GET", f"{_ISSUE}/comment", issues.answer_comments),
+    ("GET", f"{_ISSUE}/comment/(?P<comment>[0-9]+)", issues.answer_comment),
     ("POST", f"{_ISSUE}/comment", issues.answer_add_comment),
     ("GET", f"{_ISSUE}/changelog", issues.answer_changelog),
     ("GET", f"{_ISSUE}/transitions", issues.answer_transitions),

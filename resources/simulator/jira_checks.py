@@ -7,19 +7,17 @@ from typing import Any
 
 from resources.simulator.jira_store import PRIORITIES, Issue, JiraStore
 
-_KNOWN = frozenset(
-    {
-        "project",
-        "issuetype",
-        "summary",
-        "description",
-        "labels",
-        "priority",
-        "assignee",
-        "reporter",
-        "duedate",
-        "environment",
-    }
+KNOWN_FIELDS = (
+    "project",
+    "issuetype",
+    "summary",
+    "description",
+    "labels",
+    "priority",
+    "assignee",
+    "reporter",
+    "duedate",
+    "environment",
 )
 _CLAUSE = re.compile(r'\s*(labels|project|updated|key)\s*(=|>=)\s*"?([^"]*?)"?\s*$', re.IGNORECASE)
 
@@ -44,7 +42,7 @@ def _check_values(store: JiraStore, fields: dict[str, Any]) -> dict[str, str]:
     errors = {
         name: f"Field '{name}' cannot be set. It is not on the appropriate screen, or unknown."
         for name in fields
-        if name not in _KNOWN and name not in store.own_fields
+        if name not in KNOWN_FIELDS and name not in store.own_fields
     }
     summary = str(fields.get("summary") or "")
     if "\n" in summary or len(summary) > 255:

@@ -97,6 +97,12 @@ def answer_comments(_: FakeJira, __: Account, issue: Issue, query: dict[str, Any
 
 
 @_with_issue
+def answer_comment(_: FakeJira, __: Account, issue: Issue, query: dict[str, Any], ___: dict[str, Any]) -> Reply:
+    found = next((one for one in issue.comments if one["id"] == query["comment"]), None)
+    return (found, 200) if found else failed("Can not find a comment for the id: " + query["comment"] + ".", 404)
+
+
+@_with_issue
 def answer_add_comment(jira: FakeJira, by: Account, issue: Issue, _: dict[str, Any], body: dict[str, Any]) -> Reply:
     if jira.lacks("ADD_COMMENTS"):
         return failed("You do not have the permission to comment on this issue.", 403)

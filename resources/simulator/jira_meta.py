@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from resources.simulator.jira_checks import KNOWN_FIELDS
 from resources.simulator.jira_shapes import Reply, failed
 from resources.simulator.jira_store import PERMISSIONS, PRIORITIES, Account
 
@@ -35,6 +36,14 @@ def answer_project(jira: FakeJira, _: Account, query: dict[str, Any], __: dict[s
         return failed(f"No project could be found with key '{query['project']}'.", 404)
     where = f"{jira.store.base_url}/rest/api/3/project/10000"
     return {"self": where, "id": "10000", "key": jira.store.project, "name": jira.store.project}, 200
+
+
+def answer_fields(jira: FakeJira, _: Account, __: dict[str, Any], ___: dict[str, Any]) -> Reply:
+    own = [
+        {"id": name, "key": name, "name": one["name"], "custom": True, "clauseNames": [one["name"]]}
+        for name, one in jira.store.own_fields.items()
+    ]
+    return [{"id": name, "key": name, "name": name.title(), "custom": False} for name in KNOWN_FIELDS] + own, 200
 
 
 def answer_statuses(jira: FakeJira, by: Account, query: dict[str, Any], body: dict[str, Any]) -> Reply:

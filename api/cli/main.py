@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "on-call": ("api.cli.on_call", "Who is on call: now, the coming days, gaps, overrides."),
     "notify": ("api.cli.notify", "Messages: list, dead letters, replay, test a channel."),
+    "incident": ("api.cli.incident", "Incidents: list, show, act, split and merge; how fast they end, SLA report."),
     "alert": ("api.cli.alert", "Alerts: list, show, say whether one was right, precision of the rules."),
     "silence": ("api.cli.silence", "Who does not want to hear of what: add, preview, list, end."),
     "maintenance": ("api.cli.maintenance", "Planned work, once or recurring: add, preview, list, end."),

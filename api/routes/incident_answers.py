@@ -10,6 +10,7 @@ from pydantic import Field
 from api.alerting import Moment
 from api.routes.alerts import AlertAnswer
 from api.wire import Instant, WireModel
+from domain.detection.alert_event import Category
 from domain.incidents.compliance import ComplianceReport
 from domain.incidents.lifecycle import Action
 from domain.incidents.measures import Duration, Measured
@@ -175,7 +176,7 @@ class NewIncidentBody(WireModel):
     title: Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00]*\S[^\x00]*$")]
     summary: Words = ""
     severity: Severity
-    category: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[a-z][a-z0-9-]*$")] = "platform"
+    category: Category = Category.PLATFORM
     service: Annotated[str, Field(max_length=100, pattern=r"^[\w.-]*$")] = ""
     onset_at: Moment | None = None
 

@@ -110,7 +110,7 @@ def open_incident(services: Services, caller: Asking, body: NewIncidentBody, res
         title=body.title.strip(),
         summary=body.summary,
         severity=body.severity,
-        category=body.category,
+        category=body.category.value,
         service=body.service,
         onset_at=now,
     )

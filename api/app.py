@@ -49,6 +49,7 @@ from api.routes import (
     webhooks_twilio,
     workbooks,
 )
+from api.watchdog import watching
 from domain.errors import EtlmonError
 from resources.breakers_postgres import shared_breakers
 from resources.control_plane import ControlPlane
@@ -72,7 +73,7 @@ def create_app(settings: Settings, url: DatabaseUrl) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(_anchor_audit, control)
-        with shared_breakers(settings, url):
+        with shared_breakers(settings, url), watching(settings, engine):
             yield
         app.state.readiness.close()
         engine.dispose()

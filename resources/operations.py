@@ -59,9 +59,15 @@ def detect_and_correlate(settings: Settings, engine: Engine, lake: Lake, *, now:
 
 def receive_events(settings: Settings, engine: Engine, events: Sequence[AlertEvent], *, now: datetime) -> Received:
     """Alerts that others found: failed runs, the platform's own troubles."""
-    desk = open_alert_desk(settings)
     with transaction(engine) as connection:
-        return desk.receive(connection, events, now=now)
+        return receive_events_in(connection, settings, events, now=now)
+
+
+def receive_events_in(
+    connection: Connection, settings: Settings, events: Sequence[AlertEvent], *, now: datetime
+) -> Received:
+    """The same in a transaction of the caller."""
+    return open_alert_desk(settings).receive(connection, events, now=now)
 
 
 def find_failing_jobs(engine: Engine) -> dict[str, datetime]:

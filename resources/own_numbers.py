@@ -15,6 +15,7 @@ from sqlalchemy import text
 from domain.errors import EtlmonError
 from resources.clock import utc_now
 from resources.control_plane import ControlPlane
+from resources.dagster_ticks import read_tick_ages
 from resources.kept_lake import KeptLake
 from resources.postgres.engine import transaction
 from resources.postgres.url import DAGSTER_SCHEMA
@@ -153,13 +154,12 @@ class PlatformNumbers:
         ]
 
     def _read_dagster(self) -> list[Number]:
-        if self._rows(f"SELECT to_regclass('{DAGSTER_SCHEMA}.job_ticks')")[0][0] is None:
+        with transaction(self._control.engine) as connection:
+            connection.execute(text("SET LOCAL statement_timeout = 3000"))
+            ages = read_tick_ages(connection)
+        if not ages and self._rows(f"SELECT to_regclass('{DAGSTER_SCHEMA}.daemon_heartbeats')")[0][0] is None:
             return []
-        ticks = self._labelled(
-            "SELECT DISTINCT ON (selector_id) coalesce(tick_body::json ->> 'instigator_name', selector_id),"
-            f" extract(epoch FROM now() AT TIME ZONE 'utc' - timestamp) FROM {DAGSTER_SCHEMA}.job_ticks"
-            " WHERE timestamp > (now() AT TIME ZONE 'utc') - interval '2 days' ORDER BY selector_id, timestamp DESC"
-        )
+        ticks: list[tuple[tuple[str, ...], float]] = [((name,), age) for name, age in ages.items()]
         beats = self._labelled(
             "SELECT daemon_type, extract(epoch FROM now() AT TIME ZONE 'utc' - max(timestamp))"
             f" FROM {DAGSTER_SCHEMA}.daemon_heartbeats GROUP BY daemon_type"

@@ -17,6 +17,7 @@ from dagster import (
 from resources.clock import utc_now
 from resources.control_plane import open_control_plane
 from resources.dagster_bindings import PlatformResource
+from resources.duty.purge import purge_messages
 from resources.lake.maintenance import apply_retention, compact
 from resources.platform import open_database
 
@@ -65,6 +66,17 @@ def purge_logins(context: OpExecutionContext, platform: PlatformResource) -> Non
     context.add_output_metadata({"rows_deleted": deleted})
 
 
+@op(
+    description="Delete sent messages, deliveries of others and decisions about alerts older than ETLMON_RETENTION_MESSAGE_DAYS."
+)
+def purge_old_messages(context: OpExecutionContext, platform: PlatformResource) -> None:
+    """Retention of what was told; incidents, timelines, alerts and dead letters stay."""
+    until = utc_now() - timedelta(days=platform.settings().retention_message_days)
+    with platform.records() as engine:
+        deleted = purge_messages(engine, until=until)
+    context.add_output_metadata({**deleted})
+
+
 @op(description="Write down outside of the database what the newest audit entry is, so that a cut-off end is noticed.")
 def anchor_audit_head(context: OpExecutionContext, platform: PlatformResource) -> None:
     """Anchor of the audit."""
@@ -97,13 +109,14 @@ def compaction() -> None:
 @job(
     executor_def=in_process_executor,
     tags={"etlmon/job": "retention"},
-    description="Every night: retention of the lake, of logins and of old Dagster runs.",
+    description="Every night: retention of the lake, of logins, of messages and of old Dagster runs.",
 )
 def retention() -> None:
     """Retention and purge."""
     apply_retention_policy()
     purge_old_runs()
     purge_logins()
+    purge_old_messages()
 
 
 MAINTENANCE_JOBS: list[JobDefinition] = [compaction, retention, audit_anchor]

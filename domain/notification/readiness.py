@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from domain.notification.message import Channel
-from domain.notification.planning import OnCall, next_channel, plan_messages, resolve_targets
+from domain.notification.people import TEAM_PREFIX
+from domain.notification.planning import OnCall, Planned, next_channel, plan_messages, resolve_targets
 from domain.notification.rules import NotificationRules
 from domain.vocabulary import Severity
+
+#: Gaps further away are shown, and are no alert yet.
+LOOK_AHEAD = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class Weakness:
     """One thing that keeps, or will keep, somebody from being told. `subject` is stable: the same weakness has the same.
 
-    `is_silence`: nobody would be told at all.
+    `is_silence`: nobody would be told at all. `severity` of the alert about it; None: it is shown to who looks, and is no alert.
     """
 
     subject: str
     detail: str
     remedy: str
     is_silence: bool = False
+    severity: Severity | None = Severity.MEDIUM
+
+    @property
+    def urgency(self) -> Severity | None:
+        """Silence is CRITICAL, whatever else it is."""
+        return Severity.CRITICAL if self.is_silence else self.severity
 
 
 def find_silences(rules: NotificationRules, on_call: OnCall, usable: Collection[Channel]) -> Iterator[Weakness]:
@@ -36,6 +47,7 @@ def find_silences(rules: NotificationRules, on_call: OnCall, usable: Collection[
             "no-default-route",
             "no route fits every incident; those that none fits go to the first policy by name",
             "end the routes with one that has neither services nor severities",
+            severity=Severity.LOW,
         )
     for service in _services(rules):
         for severity in Severity:
@@ -65,7 +77,35 @@ def find_missing_addresses(rules: NotificationRules) -> Iterator[Weakness]:
                 f"address:{person}",
                 f"{person} may be called and has no address for {', '.join(missing)}",
                 "add it under people in rules/notification; the fallback channel is used until then",
+                severity=Severity.LOW,
             )
+
+
+def rate_gap(begins_at: datetime, *, now: datetime, is_first_line: bool) -> Severity | None:
+    """How urgent it is that a schedule has nobody from an instant on: now, within a day, within a week, later."""
+    wait = begins_at - now
+    if wait <= timedelta(0):
+        return Severity.CRITICAL if is_first_line else Severity.MEDIUM
+    if wait <= timedelta(days=1):
+        return Severity.MEDIUM
+    return Severity.LOW if wait <= LOOK_AHEAD else None
+
+
+def first_line_schedules(rules: NotificationRules) -> set[str]:
+    """Schedules that a first step tells."""
+    return {one.schedule for policy in rules.policies.values() for one in policy.steps[0].targets if one.schedule}
+
+
+def plan_broadcast(rules: NotificationRules, usable: Collection[Channel], *, cause: str) -> list[Planned]:
+    """To everybody who answers for others, and to every team, by each channel that works: for when nobody is on duty."""
+    managers = sorted({policy.manager for policy in rules.policies.values()} & set(rules.people))
+    recipients = [*managers, *(f"{TEAM_PREFIX}{name}" for name in sorted(rules.teams))]
+    return [
+        Planned(cause, channel, recipient)
+        for recipient in recipients
+        for channel in Channel
+        if channel in usable and rules.address_of(recipient, channel)
+    ]
 
 
 def tier_channels(rules: NotificationRules) -> list[Channel]:

@@ -22,6 +22,7 @@ from domain.notification.external_rota import parse_rota, rota_request
 from domain.notification.on_call import IMPORTED_BY, External, Shift
 from domain.notification.rules import NotificationRules
 from resources.json_logs import get_logger
+from resources.notification.rota_marks import write_rota_mark
 from resources.outgoing_http import Deadline, HttpRequest, call_with_retries, fetch_reply, open_session
 from resources.postgres.engine import transaction
 from resources.settings import Settings
@@ -57,6 +58,8 @@ def _import(settings: Settings, engine: Engine, name: str, external: External, n
         shifts, strangers = parse_rota(external, answer, now, end)
     except EtlmonError as error:
         get_logger(__name__).warning("on-call rota not read", schedule=name, error=error)
+        with transaction(engine) as connection:
+            write_rota_mark(connection, name, now=now, problem=f"{error.error_type}: {error.reason}")
         return Imported(name, problem=f"{error.error_type}: {error.reason}")
     _replace(engine, name, external, shifts, now)
     return Imported(name, len(shifts), tuple(strangers))
@@ -99,6 +102,7 @@ def _replace(engine: Engine, name: str, external: External, shifts: list[Shift],
     """The imported shifts from now on are these; what has ended stays as history."""
     author = f"{IMPORTED_BY}{external.system.value}"
     with transaction(engine) as connection:
+        write_rota_mark(connection, name, now=now)
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:key))"), {"key": f"rota:{name}"})
         values = {"schedule": name, "author": author, "now": now}
         connection.execute(

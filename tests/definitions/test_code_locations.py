@@ -22,11 +22,11 @@ ASSETS = {
 }
 JOBS = {
     "capture_due", "analytics", "outlook", "marts_and_sla", "reports", "everything", "compaction", "retention", "audit_anchor", "detection",
-    "notification", "escalation", "sla", "tickets",
+    "notification", "escalation", "sla", "duty", "drills", "import_rotas", "tickets",
 }  # fmt: skip
 SCHEDULES = {
     "every_minute", "analytics_schedule", "outlook_schedule", "marts_and_sla_schedule", "reports_schedule", "compaction_schedule",
-    "retention_schedule", "audit_anchor_schedule",
+    "retention_schedule", "audit_anchor_schedule", "import_rotas_schedule",
 }  # fmt: skip
 LINEAGE = {
     "signals": {"source/prometheus", "source/elasticsearch", "source/sql", "source/push"},
@@ -102,7 +102,8 @@ def test_jobs_schedules_and_sensors_are_those_reviewed_and_on(analytics: Definit
     assert all(schedule.default_status is DefaultScheduleStatus.RUNNING for schedule in schedules)
     sensors = [sensor for one in repositories for sensor in one.sensor_defs]
     assert {sensor.name for sensor in sensors} == {
-        "run_failures", "stalled_capture", "capture_finished", "messages_due", "escalations_due", "clocks_due", "tickets_due",
+        "run_failures", "stalled_capture", "capture_finished", "messages_due", "escalations_due", "clocks_due",
+        "duty_due", "drills_due", "tickets_due",
     }  # fmt: skip
     assert all(sensor.default_status is DefaultSensorStatus.RUNNING and sensor.description for sensor in sensors)
 

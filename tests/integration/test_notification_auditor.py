@@ -8,14 +8,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from domain.detection.alert_event import AlertStatus
 from domain.notification.message import Channel, DeliveryDelayedError, DeliveryRefusedError
 from domain.notification.people import Addresses
+from domain.notification.readiness import rate_gap
 from domain.vocabulary import Severity
 from resources.breakers import Breakers
 from resources.breakers_postgres import PostgresBreakers
 from resources.doctor.notification import check_notification
-from resources.notification.auditor import audit_notification, events_of
+from resources.notification.auditor import audit_notification
 from resources.notification.on_call import add_override
 from resources.notification.outbox import write_messages
 from resources.notification.rule_store import LoadedRules, RuleStore
@@ -36,13 +36,36 @@ def found(
     return {one.subject: one.is_silence for one in weaknesses}
 
 
+def urgencies(estate: Estate) -> dict[str, Severity | None]:
+    """Subject → severity of the alert about it."""
+    with transaction(estate.engine) as connection:
+        weaknesses = audit_notification(connection, LoadedRules(estate.rules, ()), list(Channel), now=estate.now)
+    return {one.subject: one.urgency for one in weaknesses}
+
+
+def test_a_gap_is_the_more_urgent_the_nearer_it_is() -> None:
+    def urgency(days: float) -> Severity | None:
+        return rate_gap(START + timedelta(days=days), now=START, is_first_line=True)
+
+    assert [urgency(days) for days in (0, 0.9, 6, 8)] == [Severity.CRITICAL, Severity.MEDIUM, Severity.LOW, None]
+    assert rate_gap(START, now=START, is_first_line=False) is Severity.MEDIUM, "somebody else is told first"
+
+
 def test_all_is_well_while_delivery_runs(platform: Platform) -> None:
     with estate_on(platform) as estate:
-        assert found(estate) == {"machinery:delivery": True, "machinery:escalation": True}, "nothing has run yet"
+        assert found(estate) == {}, "nothing waits: that nothing has run yet harms nobody"
+        estate.open()
         estate.tick()
+        estate.later(299)
         assert found(estate) == {}
+        estate.later(182)
+        assert found(estate) == {"machinery:escalation": True}, "a step is due and nobody takes it"
+        estate.escalate()
         estate.later(181)
-        assert set(found(estate)) == {"machinery:delivery", "machinery:escalation"}, "and when it stops, it is seen"
+        assert found(estate) == {"machinery:delivery": True}, "its messages wait and nobody sends them"
+        with transaction(estate.engine) as connection:
+            connection.execute(text("UPDATE detection_marks SET evaluated_until = :now"), {"now": estate.now})
+        assert found(estate) == {"queue:delivery": False}, "delivery works, but does not keep up"
 
 
 def test_gaps_of_the_coming_days_are_seen_and_an_override_closes_them(platform: Platform) -> None:
@@ -52,7 +75,8 @@ def test_gaps_of_the_coming_days_are_seen_and_an_override_closes_them(platform: 
     schedules = {**rules.schedules, "primary": rules.schedules["primary"].model_copy(update={"layers": [late]})}
     with estate_on(platform, demo_rules(schedules=schedules)) as estate:
         estate.tick()
-        assert found(estate) == {"gap:primary": False}, "the manager is told meanwhile: a warning"
+        assert found(estate) == {"gap:primary": False}, "the manager is told meanwhile: no silence"
+        assert urgencies(estate) == {"gap:primary": Severity.CRITICAL}, "but nobody is on call"
         from resources.access.audit_log import load_audit_log
 
         with transaction(estate.engine) as connection:
@@ -111,32 +135,6 @@ def test_failed_tests_dead_letters_and_open_breakers(platform: Platform) -> None
         seen = found(estate)
         assert "breaker:slack" in seen
         assert "silence:LOW:*" not in seen, "mail takes over from Slack"
-
-
-def test_findings_become_alerts_and_are_resolved(platform: Platform) -> None:
-    with estate_on(platform, demo_rules(policies={}, routes=[])) as estate:
-        estate.tick()
-        with transaction(estate.engine) as connection:
-            weaknesses = audit_notification(connection, LoadedRules(estate.rules), list(Channel), now=estate.now)
-            (event,) = events_of(connection, weaknesses, now=estate.now)
-            assert (event.status, event.severity) == (AlertStatus.FIRING, Severity.CRITICAL)
-            assert event.title == "there is no escalation policy"
-            connection.execute(
-                text(
-                    "INSERT INTO alerts (fingerprint, source, rule_id, title, summary, severity, category, status, labels, onset_at,"
-                    " fired_at, detected_at, last_seen_at) VALUES (:fingerprint, 'platform', :rule, :title, :summary, 'CRITICAL',"
-                    " 'platform', 'FIRING', '{}', :now, :now, :now, :now)"
-                ),
-                {
-                    "fingerprint": event.fingerprint,
-                    "rule": event.rule_id,
-                    "title": event.title,
-                    "summary": event.summary,
-                    "now": estate.now,
-                },
-            )
-            (over,) = events_of(connection, [], now=estate.now)
-        assert (over.fingerprint, over.status) == (event.fingerprint, AlertStatus.RESOLVED)
 
 
 def test_doctor_says_it_in_words(platform: Platform) -> None:

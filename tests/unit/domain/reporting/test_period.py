@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.reporting.period import ReportKind, compute_span
+from domain.errors import InputDataError
+from domain.reporting.period import ReportKind, compute_span, parse_period
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,38 @@ def test_a_period_is_over_before_its_report_and_borders_on_the_one_before(as_of:
     assert span.previous.end == span.current.start
     assert span.current.hours == 24 * span.current.days
     assert (as_of - span.current.end).days < 7
+
+
+@pytest.mark.requirement("E3")
+@pytest.mark.parametrize(
+    ("written", "start", "end", "is_complete"),
+    [
+        ("2026-02", "2026-02-01", "2026-03-01", True),
+        ("2026-03", "2026-03-01", "2026-03-11", False),
+        ("2026-W10", "2026-03-02", "2026-03-09", True),
+        ("2026-w11", "2026-03-09", "2026-03-11", False),
+        ("this-month", "2026-03-01", "2026-03-11", False),
+        ("last-month", "2026-02-01", "2026-03-01", True),
+        ("this-week", "2026-03-09", "2026-03-11", False),
+        ("last-week", "2026-03-02", "2026-03-09", True),
+        ("2020-W53", "2020-12-28", "2021-01-04", True),
+    ],
+)
+def test_a_named_month_or_week_ends_with_today_where_it_is_not_over(
+    written: str, start: str, end: str, is_complete: bool
+) -> None:
+    found = parse_period(written, today=date(2026, 3, 10))
+    assert (found.start.isoformat(), found.end.isoformat(), found.is_complete) == (start, end, is_complete)
+
+
+def test_the_last_day_of_a_period_completes_it() -> None:
+    assert parse_period("this-week", today=date(2026, 3, 15)).is_complete
+    assert parse_period("this-month", today=date(2026, 3, 31)).label == "March 2026"
+
+
+@pytest.mark.parametrize(
+    "written", ["", "2026", "2026-13", "2026-00", "2026-W54", "2021-W53", "2026-04", "0000-01", "next-week"]
+)
+def test_what_is_no_period_is_refused(written: str) -> None:
+    with pytest.raises(InputDataError, match="names no month or week"):
+        parse_period(written, today=date(2026, 3, 10))

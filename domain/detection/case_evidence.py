@@ -64,12 +64,21 @@ class CaseEvidence:
     def capacity(self) -> pl.DataFrame:
         """The date at which each series reaches its limit, forecast at the origin."""
         rows = [
-            (number, self._origin, self._at(one.reaches_in_days * 86_400), 1.0)
+            (
+                number,
+                self._origin,
+                self._at(one.reaches_in_days * 86_400),
+                1.0,
+                0.0,
+                1.0,
+                one.grows / one.reaches_in_days,
+            )
             for number, one in enumerate(self._case.given)
             if one.reaches_in_days is not None
         ]
         types = {"series_id": pl.Int64(), "computed_at": TIMESTAMP, "reaches_at": TIMESTAMP}
-        return _frame(rows, {**types, "probability": pl.Float64()})
+        numbers = dict.fromkeys(("probability", "current", "limit_value", "growth_per_day"), pl.Float64())
+        return _frame(rows, {**types, **numbers})
 
     def reach_us(self, _kind: str) -> int:
         """All samples have been judged."""

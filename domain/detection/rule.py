@@ -164,11 +164,15 @@ class LogPattern(Frozen):
 
 
 class CapacityNear(Frozen):
-    """A gauge reaches its limit within `within_days` with at least this probability, says the newest capacity forecast."""
+    """A gauge reaches its limit within `within_days` with at least this probability, says the newest capacity forecast.
+
+    Its growth alone has to lead over at least `min_growth_share` of what is left until then.
+    """
 
     kind: Literal["capacity"]
     within_days: float = Field(gt=0)
     min_probability: float = Field(default=0.5, ge=0, le=1)
+    min_growth_share: float = Field(default=0.25, ge=0, le=1)
 
 
 class Composite(Frozen):
@@ -225,6 +229,7 @@ class CasePoints(Frozen):
     anomalous: list[int] = Field(default_factory=list, description="positions of values that were judged anomalous")
     out_of_control: list[int] = Field(default_factory=list, description="positions that a control chart marks")
     reaches_in_days: float | None = Field(default=None, description="when it reaches its limit, from the origin")
+    grows: bool = Field(default=True, description="whether growth leads there, or only the swing of its peaks")
 
 
 class CaseFinding(Frozen):

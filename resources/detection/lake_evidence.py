@@ -77,7 +77,9 @@ class LakeEvidence:
     @cached_property
     def _capacity(self) -> pl.DataFrame:
         return self._lake.query(
-            "SELECT series_id, computed_at, reaches_at, probability FROM capacity WHERE computed_at <= ?", [self._now]
+            "SELECT series_id, computed_at, reaches_at, probability, current, limit_value, growth_per_day FROM capacity"
+            " WHERE computed_at <= ?",
+            [self._now],
         )
 
     @cached_property

@@ -96,7 +96,7 @@ def _ask(
 
 
 def _count_lines(lines: pl.DataFrame, wanted: set[str] | None) -> list[_Part]:
-    by = {"log_lines_5m": ["service", "level"], "log_error_types_5m": ["error_type"]}
+    by = {"log_lines_5m": ["service", "level"], "log_error_types_5m": ["service", "error_type"]}
     parts = []
     for metric, names in by.items():
         if wanted is not None and metric not in wanted:

@@ -93,7 +93,9 @@ def add_findings(platform: Platform) -> None:
         insert(platform, "control_charts", **of, **told, chart=("VARCHAR", "ewma"))
     platform.lake.execute("INSERT INTO progress_marks VALUES ('anomalies', ?)", [at(16)])
     of = {"series_id": ("BIGINT", ID), "computed_at": ("TIMESTAMPTZ", at(15))}
-    insert(platform, "capacity", **of, reaches_at=("TIMESTAMPTZ", at(1440 * 9)), probability=("DOUBLE", 0.9))
+    gauge = {"probability": 0.9, "current": 70.0, "limit_value": 90.0, "growth_per_day": 2.0}
+    numbers = {name: ("DOUBLE", value) for name, value in gauge.items()}
+    insert(platform, "capacity", **of, reaches_at=("TIMESTAMPTZ", at(1440 * 9)), **numbers)
     insert(
         platform,
         "log_pattern_findings",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from domain.detection.alert_event import Category
+from domain.detection.alert_event import AlertStatus, Category
 from domain.detection.platform_events import event_of_failed_run, event_of_succeeded_run
 from domain.errors import InputDataError, RuleFileError
 from domain.incidents.lifecycle import Action, Request
@@ -248,6 +249,15 @@ def test_drills_stay_apart_and_are_marked(world: AlertWorld) -> None:
     (real,) = world.receive(make_event(0)).opened
     (drill,) = world.receive(as_drill(make_event(1, rule="db-pool", service="loader"))).opened
     assert (world.incident(real).is_drill, world.incident(drill).is_drill) == (False, True)
+
+
+def test_signs_that_postgresql_cannot_hold_stop_no_alert(world: AlertWorld) -> None:
+    odd = replace(make_event(0, service="load\0er"), title="NUL \0 in it", summary="half a sign \ud800")
+    (incident_id,) = world.receive(odd).opened
+    assert world.incident(incident_id).title == "NUL \ufffd in it"
+    (row,) = world.rows("SELECT labels, summary FROM alerts")
+    assert (row.labels, row.summary) == ({"service": "load\ufffder"}, "half a sign ?")
+    assert world.receive(replace(odd, status=AlertStatus.RESOLVED, at=odd.at + timedelta(minutes=1))).ended_alerts == 1
 
 
 @pytest.mark.requirement("D6")

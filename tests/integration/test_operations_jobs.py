@@ -12,11 +12,15 @@ from dagster import DagsterInstance, JobDefinition, RunRequest, SkipReason, buil
 from sqlalchemy import text
 
 from domain.incidents.lifecycle import Action, Request
+from resources.access.audit_log import load_audit_log
 from resources.alerts.opening import open_incident_desk
 from resources.clock import utc_now
 from resources.dagster_bindings import PlatformResource
+from resources.drills.desk import Wanted
+from resources.drills.opening import open_drill_desk
 from resources.postgres.engine import make_engine, transaction
 from sensors.detection import detection
+from sensors.duty import DUTY_SENSORS, drills, duty, import_rotas_job
 from sensors.notification import NOTIFICATION_SENSORS, escalation, notification, sla
 from tests.fakes.platform import Platform
 
@@ -111,3 +115,28 @@ def test_sensors_start_something_only_when_it_is_due(environment: Platform, tmp_
     assert kinds[0] == "opened"
     assert {"sla-warning", "acknowledge"} <= set(kinds)
     assert rows(environment, "SELECT due_at FROM escalations") == [(None,)]
+
+
+@pytest.mark.requirement("E5")
+@pytest.mark.requirement("H6")
+def test_a_round_of_duty_and_the_end_of_a_drill_as_jobs(environment: Platform, tmp_path: Path) -> None:
+    due = {one.name: one for one in DUTY_SENSORS}
+    engine = make_engine(environment.url)
+    drills_desk = open_drill_desk(environment.settings, engine)
+    began = utc_now() - timedelta(hours=1)
+    audit = load_audit_log(environment.settings.home)
+    drills_desk.start(Wanted("nobody-answers", 60), actor="ada", now=began, audit=audit)
+
+    def asked(name: str) -> object:
+        return due[name](build_sensor_context(resources={"platform": PlatformResource()}))
+
+    with dagster(tmp_path / "dagster") as instance:
+        assert isinstance(asked("duty_due"), RunRequest)
+        assert run(duty, instance)["is_notification_configured"] is False
+        assert isinstance(asked("duty_due"), SkipReason), "the next one in a quarter of an hour"
+        assert isinstance(asked("drills_due"), RunRequest)
+        assert run(drills, instance)["state"] == "OVER"
+        assert isinstance(asked("drills_due"), SkipReason)
+        assert run(import_rotas_job, instance) == {}, "no schedule is kept elsewhere"
+    assert rows(environment, "SELECT outcome FROM drills") == [("COMPLETED",)]
+    engine.dispose()

@@ -48,7 +48,7 @@ class Evidence(Protocol):
         ...
 
     def capacity(self) -> pl.DataFrame:
-        """series_id, computed_at, reaches_at, probability, current, limit_value, growth_per_day: the newest capacity forecast of every gauge."""
+        """series_id, computed_at, reaches_at, probability, current, limit_value, growth_per_day of every gauge."""
         ...
 
     def reach_us(self, kind: str) -> int:

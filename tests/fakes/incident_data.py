@@ -94,8 +94,8 @@ def fill_incidents(platform: Platform, *, hostile: str = "") -> datetime:
             desk.receive(connection, [make_alert(now, at=early), replace(slow, at=early)], now=early)
         for service, title, severity, actions in others:
             event = make_alert(
-                now, at=now - _STEP, fingerprint=f"x/{service}", rule_id=f"{service}-rule", title=title, severity=severity, series_id=MISSING_SERIES.get(service),
-                labels={"service": service}, annotations={},
+                now, at=now - _STEP, fingerprint=f"x/{service}", rule_id=f"{service}-rule", title=title, severity=severity,
+                series_id=MISSING_SERIES.get(service), labels={"service": service}, annotations={},
             )  # fmt: skip
             with transaction(engine) as connection:
                 (incident_id,) = desk.receive(connection, [event], now=now - _STEP).opened

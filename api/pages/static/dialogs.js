@@ -7,6 +7,17 @@ const close = (dialog) => {
   opener?.focus();
 };
 
+// The page below may have fields of the same names: what is in the dialog refers to what is in the dialog.
+const withOwnNames = (question) => {
+  for (const one of question.querySelectorAll("[id]")) one.id = `in-dialog-${one.id}`;
+  for (const name of ["for", "aria-describedby", "aria-labelledby"]) {
+    for (const one of question.querySelectorAll(`[${name}]`)) {
+      one.setAttribute(name, one.getAttribute(name).trim().split(/\s+/).map((id) => `in-dialog-${id}`).join(" "));
+    }
+  }
+  return question;
+};
+
 export const openDialog = async (url, from) => {
   opener = from ?? document.activeElement;
   const answer = await fetch(url, { headers: { Accept: "text/html" }, credentials: "same-origin" });
@@ -17,12 +28,12 @@ export const openDialog = async (url, from) => {
     return;
   }
   const dialog = document.createElement("dialog");
-  const heading = question.querySelector("h1, h2");
+  dialog.append(withOwnNames(document.importNode(question, true)));
+  const heading = dialog.querySelector("h1, h2");
   if (heading) {
     heading.id = "dialog-heading";
     dialog.setAttribute("aria-labelledby", heading.id);
   }
-  dialog.append(document.importNode(question, true));
   document.body.append(dialog);
   dialog.addEventListener("close", () => dialog.isConnected && close(dialog));
   dialog.addEventListener("click", (event) => {

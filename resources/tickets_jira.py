@@ -36,7 +36,7 @@ class JiraSite:
     base_url: str
     token: SecretStr
     user: str | None = None
-    timeout_s: float = 15.0
+    timeout_s: float = 10.0
 
 
 class TicketsJira:

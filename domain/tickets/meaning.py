@@ -21,10 +21,11 @@ _OVER = frozenset({IncidentState.RESOLVED, IncidentState.CLOSED})
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What of the ticket is known already."""
+    """What of the ticket is known already; `told_state`: the state of the incident as the ticket was last told it."""
 
     status: str | None
     seen_comment_id: int
+    told_state: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Reader:
         is_over = facts.state in _OVER
         if is_over == (meaning is Action.RESOLVE) and meaning in {Action.RESOLVE, Action.REOPEN}:
             return []  # "Done" of what is over, "To Do" of what is open anyway
+        if is_over and seen.told_state not in _OVER:
+            return []  # he did not know yet that it is over: nothing of his was a reopening, whatever the clocks say
         actor, why = self.name(change.author), f"{news.ticket.key} is {clean(news.ticket.status, limit=60)}"
         wanted = Request(meaning, actor, CAUSE, self.now, reason=why)
         is_back_at_work = is_over and meaning not in {Action.RESOLVE, Action.REOPEN}

@@ -36,7 +36,7 @@ def apply_news(
         return 0  # the lease is over: another worker has it
     reader = Reader(rules, own_account, now)
     changed = 0
-    for request in reader.decide_actions(news, Seen(one.status, one.seen_comment_id), facts):
+    for request in reader.decide_actions(news, Seen(one.status, one.seen_comment_id, one.pushed_state), facts):
         try:
             changed += incidents.act(connection, one.incident_id, request).is_change
         except (ConflictError, InputDataError) as error:

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from domain.errors import CircuitOpenError, EtlmonError
 from domain.notification.message import DeliveryDelayedError, DeliveryRefusedError
 from domain.ports import TicketDesk
 from domain.tickets.rules import TicketRules
-from domain.tickets.ticket import News, TicketGoneError
+from domain.tickets.ticket import TicketGoneError
 from resources.incidents.desk import IncidentDesk
 from resources.json_logs import get_logger
 from resources.notification.outcomes import retry_after_break, words_of
@@ -107,18 +107,10 @@ class TicketSync:
             is_there = self._out.create(one, now=now)
             counts["created"] += is_there
             return is_there  # what happened since is carried over in the next pass
-        news = self._read(one)
+        news, own = self._desk.read_news(one.key, seen_changes=one.seen_changes), self._desk.own_account()
         with transaction(self._engine) as connection:
-            counts["heard"] += self._apply(connection, one, news, now)
+            counts["heard"] += apply_news(connection, self._incidents, self._rules, one, news, own_account=own, now=now)
         return self._out.carry(one, news)
-
-    def _read(self, one: rows.Claimed) -> News:
-        assert one.key is not None
-        return self._desk.read_news(one.key, seen_changes=one.seen_changes)
-
-    def _apply(self, connection: Connection, one: rows.Claimed, news: News, now: datetime) -> int:
-        own = self._desk.own_account()
-        return apply_news(connection, self._incidents, self._rules, one, news, own_account=own, now=now)
 
     def _part(self, one: rows.Claimed, error: TicketGoneError, now: datetime) -> str:
         """Deleted over there, unless the whole project has become invisible: then somebody has to let us in again."""

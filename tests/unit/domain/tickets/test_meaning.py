@@ -34,8 +34,10 @@ def moved(status: str, *, by: Person = ANN, then: Person | None = None) -> News:
     return News(replace(TICKET, status=status), tuple(changes), (), len(changes))
 
 
-def actions(news: News, state: IncidentState = IncidentState.OPEN, *, known: str = "To Do") -> list[Action]:
-    return [one.action for one in READER.decide_actions(news, Seen(known, 0), facts(state))]
+def actions(
+    news: News, state: IncidentState = IncidentState.OPEN, *, known: str = "To Do", told: IncidentState | None = None
+) -> list[Action]:
+    return [one.action for one in READER.decide_actions(news, Seen(known, 0, told or state), facts(state))]
 
 
 @pytest.mark.requirement("E2")
@@ -68,6 +70,12 @@ def test_our_own_changes_and_what_is_known_already_mean_nothing() -> None:
     assert actions(moved("In Progress", by=ANN, then=US)) == []
     assert actions(moved("In Progress"), known="In Progress") == []
     assert actions(moved("In Progress", by=US, then=ANN)) == [Action.ACKNOWLEDGE]
+
+
+def test_who_did_not_know_that_it_is_over_reopens_nothing() -> None:
+    for status in ("In Progress", "Open"):
+        assert actions(moved(status), IncidentState.RESOLVED, told=IncidentState.ACKNOWLEDGED) == []
+        assert actions(moved(status), IncidentState.RESOLVED)[0] is Action.REOPEN
 
 
 def test_assignees_and_comments() -> None:

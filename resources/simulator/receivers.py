@@ -24,7 +24,7 @@ from resources.simulator.jira import FakeJira
 from resources.simulator.jira_store import JiraStore
 from resources.simulator.received import RECEIVERS, CallScript, Fault, ReceivedBook
 from resources.simulator.receivers_answers import ANSWERS, Answer
-from resources.simulator.receivers_page import render_received
+from resources.simulator.receivers_page import render_received, render_ticket
 from resources.simulator.receivers_twilio import FakeTwilio
 
 _OUTCOMES = ("answered", "busy", "no-answer", "failed", "machine")
@@ -47,6 +47,7 @@ class Receivers:
         ]
         return [
             Route(twilio, self._take_twilio, methods=["POST"]),
+            Route("/receivers/jira/browse/{key}", self._browse_ticket, methods=["GET"]),
             Route("/receivers/jira/{path:path}", self._take_jira, methods=["GET", "POST", "PUT", "DELETE"]),
             *providers,
             Route("/receivers", self._page, methods=["GET"]),
@@ -67,6 +68,12 @@ class Receivers:
             lambda: _json(*self._twilio.take(kind, request.path_params["account"], form)),
             error=lambda status: {"code": 20000 + status, "message": "simulated fault", "status": status},
         )
+
+    async def _browse_ticket(self, request: Request) -> Response:
+        issue = self.jira.store.find(request.path_params["key"])
+        if issue is None:
+            return HTMLResponse("<!doctype html><title>no such ticket</title><p>There is no such ticket.", 404)
+        return HTMLResponse(render_ticket(self.jira.store.shown(issue), issue.comments))
 
     async def _take_jira(self, request: Request) -> Response:
         self.jira.store.base_url = f"{request.base_url}receivers/jira"

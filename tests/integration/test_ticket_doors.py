@@ -153,6 +153,9 @@ def test_tickets_from_the_terminal(terminal: TicketWorld, capsys: pytest.Capture
     assert "1 brought up to date" in run(capsys, "ticket", "retry")
     assert run(capsys, "ticket", "list", "--failing") == "no tickets\n"
 
+    page = httpx.get(f"{terminal.settings.jira_url}/browse/{KEY}", trust_env=False)
+    assert "Connection pool of the loader is empty" in page.text
+    assert httpx.get(f"{terminal.settings.jira_url}/browse/NO-1", trust_env=False).status_code == 404
     terminal.person("DELETE", f"/issue/{KEY}")
     assert "1 deleted over there" in run(capsys, "ticket", "sync", view.code)
     assert "1 created" in run(capsys, "ticket", "retry", view.code)

@@ -37,7 +37,6 @@ from resources.drills.telling_apart import read_stopped
 from resources.incidents.desk import IncidentDesk, NewIncident
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
-_OVER = (IncidentState.RESOLVED, IncidentState.CLOSED)
 _FORMER = text(
     "WITH RECURSIVE newest AS (SELECT DISTINCT ON (a.fingerprint) a.fingerprint, a.incident_id,"
     " CASE WHEN a.status = 'RESOLVED' THEN a.last_seen_at END AS ended_at FROM alerts AS a"
@@ -181,7 +180,7 @@ class Admission:
             if known is None:
                 free.append(row)
                 continue
-            is_over = IncidentState(known.state) in _OVER
+            is_over = IncidentState(known.state).is_over
             since = known.over_at if is_over else known.ended_at
             if since is None or row.fired_at - since <= timedelta(seconds=self._policy.relapse_s):
                 if is_over and row.is_flapping:
@@ -202,7 +201,7 @@ class Admission:
     def _is_over(case: _Case, incident_id: int) -> bool:
         """Its state now, held until the end of the transaction."""
         query = text("SELECT state FROM incidents WHERE incident_id = :id FOR UPDATE")
-        return IncidentState(case.connection.execute(query, {"id": incident_id}).scalar_one()) in _OVER
+        return IncidentState(case.connection.execute(query, {"id": incident_id}).scalar_one()).is_over
 
     def _return(self, case: _Case, incident_id: int, rows: list[AlertRow]) -> None:
         is_over = self._is_over(case, incident_id)

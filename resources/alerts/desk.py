@@ -48,11 +48,14 @@ _STILL_FIRING = (
     "a.status = 'FIRING' AND a.suppressed_by IS NULL AND a.incident_id IN (SELECT incident_id FROM incidents"
     " WHERE state = 'RESOLVED' AND resolved_at BETWEEN :from AND :until)"
 )
+#: What a person has opened, or reopened after its alerts were over, is not over because alerts are.
 _QUIET = text(
     "SELECT i.incident_id, max(a.resolved_at) AS quiet_since, count(*) AS alerts FROM incidents AS i JOIN alerts AS a USING (incident_id)"
-    " WHERE i.state NOT IN ('RESOLVED', 'CLOSED') AND i.merged_into IS NULL AND NOT EXISTS (SELECT 1 FROM alerts AS f"
-    " WHERE f.incident_id = i.incident_id AND (f.status = 'FIRING' OR f.is_flapping))"
-    " GROUP BY i.incident_id HAVING max(a.resolved_at) <= :until ORDER BY i.incident_id"
+    " WHERE i.state NOT IN ('RESOLVED', 'CLOSED') AND i.merged_into IS NULL AND NOT i.labels ? 'opened_by' AND NOT EXISTS ("
+    "SELECT 1 FROM alerts AS f WHERE f.incident_id = i.incident_id AND (f.status = 'FIRING' OR f.is_flapping))"
+    " GROUP BY i.incident_id HAVING max(a.resolved_at) <= :until"
+    " AND NOT EXISTS (SELECT 1 FROM incident_events AS e WHERE i.reopened_count > 0 AND e.incident_id = i.incident_id"
+    " AND e.kind = 'reopen' AND e.actor <> 'detection' AND e.at > max(a.resolved_at)) ORDER BY i.incident_id"
 )
 _GONE = text(
     "UPDATE alerts AS a SET status = 'RESOLVED', resolved_at = greatest(:now, a.last_seen_at),"

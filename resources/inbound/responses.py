@@ -22,7 +22,6 @@ from resources.incidents.desk import IncidentDesk
 from resources.incidents.rows import lock_facts
 from resources.notification.desk import NotificationDesk
 
-_OVER = frozenset({IncidentState.RESOLVED, IncidentState.CLOSED})
 _NUMBERS = (Channel.VOICE, Channel.SMS)
 
 
@@ -155,7 +154,7 @@ def _stand(facts: IncidentFacts, view: IncidentView) -> Answered:
     if facts.merged_into is not None:
         other = incident_code(facts.merged_into)
         return Answered(Outcome.MERGED, f"{view.code} was merged into {other}.", view, facts.merged_into)
-    if view.state in _OVER:
+    if view.state.is_over:
         return Answered(Outcome.OVER, f"{view.code} is {view.state.value.lower()}. There is nothing left to do.", view)
     if view.acknowledged_by and view.state is not IncidentState.OPEN:
         return Answered(Outcome.ALREADY, f"{view.code} is acknowledged already, by {view.acknowledged_by}.", view)

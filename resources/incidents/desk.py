@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -28,7 +27,7 @@ from domain.incidents.view import IncidentState, IncidentView
 from domain.vocabulary import Severity
 from resources.incidents.clocks import change_clocks, write_clocks
 from resources.incidents.rows import hold_incidents, lock_facts, read_view
-from resources.json_logs import current_correlation_id
+from resources.incidents.timeline import write_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +85,9 @@ _ENDS = {  # what each action stops the clocks of
 
 class IncidentDesk:
     """Works on the connection it is given; holds nothing but policy and listener."""
+
+    #: An entry of the timeline that changes nothing else.
+    note = staticmethod(write_event)
 
     def __init__(self, policy: SlaPolicy, *, listener: Listener | None = None) -> None:
         self._policy = policy
@@ -205,38 +207,6 @@ class IncidentDesk:
         view = read_view(connection, incident_id)
         self._tell(connection, view, request.action.value, request.now)
         return Acted(view, is_change=True)
-
-    def note(
-        self,
-        connection: Connection,
-        incident_id: int,
-        *,
-        kind: str,
-        actor: str,
-        cause: str,
-        now: datetime,
-        from_state: IncidentState | None = None,
-        to_state: IncidentState | None = None,
-        detail: dict[str, Any] | None = None,
-    ) -> None:
-        """One entry of the timeline, which is only ever appended to."""
-        connection.execute(
-            text(
-                "INSERT INTO incident_events (incident_id, at, actor, kind, cause, from_state, to_state, detail, correlation_id)"
-                " VALUES (:id, :now, :actor, :kind, :cause, :from_state, :to_state, :detail, :correlation_id)"
-            ),
-            {
-                "id": incident_id,
-                "now": now,
-                "actor": actor,
-                "kind": kind,
-                "cause": cause,
-                "from_state": from_state.value if from_state else None,
-                "to_state": to_state.value if to_state else None,
-                "detail": json.dumps(detail or {}, default=str),
-                "correlation_id": current_correlation_id(),
-            },
-        )
 
     def _merge(self, connection: Connection, view: IncidentView, request: Request) -> None:
         """The alerts move to the other incident, which may not be merged or over itself."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from domain.notification.escalation import Policy, Target
 from domain.notification.message import Channel, MessageKind
 from domain.notification.planning import Planned, plan_messages, resolve_targets
 from domain.notification.rules import NotificationRules
-from resources.json_logs import current_correlation_id
+from resources.incidents.timeline import write_event
 from resources.notification.on_call import on_call_lookup
 from resources.notification.outbox import Cause, write_messages
 
@@ -110,21 +109,7 @@ def write_note(
     cause: str = "policy",
 ) -> None:
     """An entry of an incident's timeline, in the name of notification where nobody else is named."""
-    connection.execute(
-        text(
-            "INSERT INTO incident_events (incident_id, at, actor, kind, cause, detail, correlation_id)"
-            " VALUES (:id, :now, :actor, :kind, :cause, CAST(:detail AS jsonb), :correlation_id)"
-        ),
-        {
-            "id": incident_id,
-            "now": now,
-            "actor": actor,
-            "kind": kind,
-            "cause": cause,
-            "detail": json.dumps(detail),
-            "correlation_id": current_correlation_id(),
-        },
-    )
+    write_event(connection, incident_id, kind=kind, actor=actor, cause=cause, now=now, detail=detail)
 
 
 def _reach(planned: Sequence[Planned]) -> dict[str, list[str]]:

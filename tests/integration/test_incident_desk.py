@@ -211,3 +211,20 @@ def test_an_acknowledgement_and_the_watch_of_the_clocks_never_block_each_other(
             text("SELECT state FROM incidents WHERE incident_id = :id"), {"id": free}
         ).scalar_one()
     assert found == IncidentState.OPEN
+
+
+def test_what_a_person_reopens_stays_open_until_its_alerts_were_there_again(world: AlertWorld) -> None:
+    world.receive(make_event(0), at=1)
+    world.receive(make_event(5, over=True, began=0), at=6)
+    assert world.review(20).resolved == (1,)
+    with world.transaction() as connection:
+        request = Request(Action.REOPEN, "ann", "page", NOON + timedelta(minutes=30), reason="customers still wait")
+        world.incidents.act(connection, 1, request)
+    assert world.review(31).resolved == ()
+    world.receive(make_event(40), at=41)
+    world.receive(make_event(45, over=True, began=40), at=46)
+    assert world.review(60).resolved == (1,)
+    world.receive(make_event(70), at=71)  # detection reopens it itself, and its sample is older than that
+    assert world.incident(1).reopened_count == 2
+    world.receive(make_event(70.5, over=True, began=70), at=72)
+    assert world.review(90).resolved == (1,)

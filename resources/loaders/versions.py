@@ -18,7 +18,6 @@ from domain.errors import ConflictError, InputDataError, NotFoundError
 from domain.loaders.definition import LoaderDefinition
 from domain.loaders.lifecycle import (
     Action,
-    Decision,
     Transition,
     VersionFacts,
     compute_authors,
@@ -34,20 +33,19 @@ from resources.clock import utc_now
 from resources.encryption import Cipher, load_cipher
 from resources.loaders.bulk import put_definitions
 from resources.loaders.definition_codec import DefinitionCodec
-from resources.loaders.listing import LoaderPage, list_loaders, read_summary
 from resources.loaders.previous_release import rewrite_old_rows
 from resources.loaders.records import PutResult, VersionRecord, showable
 from resources.loaders.seeding import SeedResult, seed_definitions
+from resources.loaders.transition_rows import follow, move
+from resources.loaders.version_reading import VersionReader
 from resources.loaders.version_rows import (
     StoredVersion,
-    count_versions,
     hold_loaders,
     insert_versions,
     read_facts,
-    read_versions,
     update_versions,
 )
-from resources.postgres.engine import reading, transaction
+from resources.postgres.engine import transaction
 from resources.secret_files import load_secret_file
 
 _RESOURCE = "loaders"
@@ -67,82 +65,13 @@ def load_loader_versions(
     )
 
 
-class LoaderVersions:
+class LoaderVersions(VersionReader):
     """`control.loaders`. Safe to use from many threads and processes at once."""
 
     def __init__(self, engine: Engine, cipher: Cipher, audit: AuditLog, fingerprint_key: bytes) -> None:
-        self._engine = engine
+        super().__init__(engine, DefinitionCodec(cipher, fingerprint_key))
         self._audit = audit
         self._policies = FieldPolicies(engine)
-        self.codec = DefinitionCodec(cipher, fingerprint_key)
-
-    # reading ------------------------------------------------------------------------------------------------------------
-
-    def get(self, code: str, version: int) -> VersionRecord:
-        """One version.
-
-        Raises:
-            NotFoundError: no such loader or version.
-        """
-        with transaction(self._engine) as connection:
-            return self._record(self._row(connection, code, version))
-
-    def list_versions(self, code: str, *, limit: int = 100, offset: int = 0) -> tuple[list[VersionRecord], int]:
-        """Versions of a loader, the newest first, and how many there are.
-
-        Raises:
-            NotFoundError: no such loader.
-        """
-        with transaction(self._engine) as connection:
-            total = count_versions(connection, code)
-            if not total:
-                raise no_loader(code)
-            condition = "code = :code ORDER BY version DESC LIMIT :limit OFFSET :offset"
-            rows = read_versions(connection, condition, code=code, limit=limit, offset=offset)
-            return [self._record(row) for row in rows], total
-
-    def list_facts(self, code: str) -> list[VersionFacts]:
-        """What decisions need of every version of a loader, oldest first; empty when there is no such loader."""
-        with transaction(self._engine) as connection:
-            return read_facts(connection, code)
-
-    def get_summary(self, code: str) -> dict[str, Any]:
-        """The loader as `list_loaders` shows it.
-
-        Raises:
-            NotFoundError: no such loader.
-        """
-        with reading(self._engine) as connection:
-            summary = read_summary(connection, code)
-        if summary is None:
-            raise no_loader(code)
-        return summary
-
-    def list_loaders(
-        self,
-        *,
-        search: str = "",
-        state: VersionState | None = None,
-        source: str = "",
-        owner: str = "",
-        has_pending: bool | None = None,
-        sort: str = "code",
-        limit: int = 100,
-        offset: int = 0,
-    ) -> LoaderPage:
-        """Summaries of loaders and how many match in all; see `resources.loaders.listing`."""
-        with reading(self._engine) as connection:
-            return list_loaders(
-                connection,
-                search=search,
-                state=state,
-                source=source,
-                owner=owner,
-                has_pending=has_pending,
-                sort=sort,
-                limit=limit,
-                offset=offset,
-            )
 
     # drafts -------------------------------------------------------------------------------------------------------------
 
@@ -233,7 +162,7 @@ class LoaderVersions:
                 content_hash=self.codec.fingerprint(definition),
             )
             contents, secret = self.codec.encode(definition, version=version)
-            following = replace(_following(row, transition, at=now), definition=contents, secret=secret)
+            following = replace(move(row, transition, at=now), definition=contents, secret=secret)
             update_versions(connection, [following], has_new_contents=True)
             self._note(connection, Action.EDIT, row, following, caller=caller)
             return self._record(following)
@@ -356,21 +285,7 @@ class LoaderVersions:
                     )
                 ],
             )
-        following = _following(row, transition, at=at)
-        if action is Action.SUBMIT:
-            following = replace(following, submitted_at=at)
-        if transition.decision is not None:
-            following = replace(
-                following,
-                decision=transition.decision.value,
-                decided_by=caller.username,
-                decided_at=at,
-                decision_reason=reason.strip() or None,
-            )
-        if following.state == VersionState.ACTIVE:
-            following = replace(following, activated_at=at, archived_at=None)
-        if following.state == VersionState.ARCHIVED:
-            following = replace(following, archived_at=at)
+        following = follow(row, transition, action=action, caller=caller, reason=reason, at=at)
         update_versions(connection, [following])
         return following
 
@@ -421,19 +336,6 @@ class LoaderVersions:
         others = [one for one in read_facts(connection, code) if one.version != version]
         return self._row(connection, code, version), others
 
-    def _row(self, connection: Connection, code: str, version: int) -> StoredVersion:
-        rows = read_versions(connection, "code = :code AND version = :version", code=code, version=version)
-        if not rows:
-            raise NotFoundError(
-                f"no version {version} of the loader {code}", suggestion=f"see GET /api/v1/loaders/{code}/versions"
-            )
-        return rows[0]
-
-    def _document(self, row: StoredVersion) -> dict[str, Any]:
-        return self.codec.decode_document(
-            row.code, row.version, body=row.definition, secret=row.secret, content_hash=row.content_hash
-        )
-
     def _note(
         self,
         connection: Connection,
@@ -459,37 +361,6 @@ class LoaderVersions:
         facts = {"version": row.version, "state": row.state, "revision": row.revision, "contentHash": row.content_hash}
         return {**(showable(self._document(row)) if has_contents else {"code": row.code}), **facts}
 
-    def _record(self, row: StoredVersion) -> VersionRecord:
-        return VersionRecord(
-            code=row.code,
-            version=row.version,
-            state=VersionState(row.state),
-            revision=row.revision,
-            definition=self.codec.decode(
-                row.code, row.version, body=row.definition, secret=row.secret, content_hash=row.content_hash
-            ),
-            content_hash=row.content_hash,
-            authors=tuple(row.authors),
-            created_by=row.created_by,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-            submitted_by=row.submitted_by,
-            submitted_at=row.submitted_at,
-            submitted_hash=row.submitted_hash,
-            decided_by=row.decided_by,
-            decided_at=row.decided_at,
-            decision=Decision(row.decision) if row.decision else None,
-            decision_reason=row.decision_reason,
-            activated_at=row.activated_at,
-            archived_at=row.archived_at,
-            based_on=row.based_on,
-        )
-
-
-def no_loader(code: str) -> NotFoundError:
-    """The error for a loader that does not exist."""
-    return NotFoundError(f"no loader {code}", suggestion="GET /api/v1/loaders lists them, `etlmon loader list` too")
-
 
 def _base(code: str, known: list[VersionFacts], based_on: int | None) -> VersionFacts | None:
     if based_on is None:
@@ -500,23 +371,3 @@ def _base(code: str, known: list[VersionFacts], based_on: int | None) -> Version
             f"no version {based_on} of the loader {code}", suggestion="base the draft on one that exists"
         )
     return found
-
-
-def _following(row: StoredVersion, transition: Transition, *, at: datetime) -> StoredVersion:
-    """The row with the facts that a transition gives it; a void submission takes its instant and decision along."""
-    facts = transition.becomes
-    is_void = facts.submitted_by is None
-    is_open = facts.state in {VersionState.DRAFT, VersionState.PENDING}
-    forgotten = dict.fromkeys(("decision", "decided_by", "decided_at", "decision_reason"))
-    return replace(
-        row,
-        state=facts.state.value,
-        revision=facts.revision,
-        content_hash=facts.content_hash,
-        authors=sorted(facts.authors),
-        submitted_by=facts.submitted_by,
-        submitted_hash=facts.submitted_hash,
-        submitted_at=None if is_void else row.submitted_at,
-        updated_at=at,
-        **(forgotten if is_open else {}),  # type: ignore[arg-type]
-    )

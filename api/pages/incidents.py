@@ -18,6 +18,8 @@ from resources.postgres.engine import reading
 
 router = page_router()
 CRUMBS = [("Overview", "/"), ("Incidents", "/incidents")]
+SEVERITIES = [(one.value, one.value.capitalize()) for one in Severity]
+CATEGORIES = [(one.value, one.value.capitalize()) for one in Category]
 _PAGE = 100
 _FILTERS = ("q", "state", "severity", "category", "service", "assignee", "who", "drill")
 _DRILL = {"yes": True, "no": False}
@@ -49,8 +51,8 @@ def list_all(request: Request, offset: Annotated[int, Query(ge=0, le=10_000_000)
         given=given,
         is_filtered=any(value for name, value in given.items() if (name, value) != ("state", "open")),
         states=[("open", "Not over"), *((one.value, one.value.capitalize()) for one in IncidentState), ("", "All")],
-        severities=[("", "All"), *((one.value, one.value.capitalize()) for one in Severity)],
-        categories=[("", "All"), *((one.value, one.value.capitalize()) for one in Category)],
+        severities=[("", "All"), *SEVERITIES],
+        categories=[("", "All"), *CATEGORIES],
     )
 
 

@@ -14,18 +14,17 @@ from croniter import croniter
 from domain.access.permissions import Caller
 from domain.errors import EtlmonError
 from domain.loaders.definition import LoaderDefinition
-from domain.loaders.lifecycle import Action, VersionFacts, decide_transition
-from domain.vocabulary import VersionState
-from resources.loaders.records import VersionRecord
+from domain.loaders.lifecycle import Action, VersionFacts, decide_transition, list_actions
 
 _KINDS = ("prometheus", "elasticsearch", "log_lines", "sql", "push")
+#: In the order in which a person thinks of them.
 _TITLES = {
-    Action.EDIT: "Edit",
     Action.SUBMIT: "Submit for approval",
-    Action.WITHDRAW: "Withdraw",
-    Action.DISCARD: "Discard",
     Action.APPROVE: "Approve",
     Action.REJECT: "Reject",
+    Action.EDIT: "Edit",
+    Action.WITHDRAW: "Withdraw",
+    Action.DISCARD: "Discard",
     Action.ROLLBACK: "Roll back to this",
 }
 _PRIMARY = {Action.SUBMIT, Action.APPROVE}
@@ -53,21 +52,6 @@ class QueryView:
     facts: Sequence[tuple[str, str]]
 
 
-def facts_of_record(record: VersionRecord) -> VersionFacts:
-    """What the rules need to know of a version."""
-    return VersionFacts(
-        code=record.code,
-        version=record.version,
-        state=record.state,
-        revision=record.revision,
-        content_hash=record.content_hash,
-        authors=frozenset(record.authors),
-        submitted_by=record.submitted_by,
-        submitted_hash=record.submitted_hash,
-        is_once_active=record.activated_at is not None,
-    )
-
-
 def list_choices(facts: VersionFacts, siblings: Iterable[VersionFacts], *, caller: Caller) -> list[Choice]:
     """Every action that the state leaves open; where this reader may not, why. The rules themselves decide."""
     others = [one for one in siblings if one.version != facts.version]
@@ -87,13 +71,7 @@ def list_choices(facts: VersionFacts, siblings: Iterable[VersionFacts], *, calle
 
 def _open_actions(facts: VersionFacts, caller: Caller) -> list[Action]:
     """In the order in which a person thinks of them."""
-    by_state = {
-        VersionState.DRAFT: [Action.SUBMIT, Action.EDIT, Action.DISCARD],
-        VersionState.PENDING: [Action.APPROVE, Action.REJECT, Action.EDIT, Action.WITHDRAW],
-        VersionState.ARCHIVED: [Action.ROLLBACK] if facts.is_once_active else [],
-        VersionState.ACTIVE: [],
-    }
-    open_here = by_state[facts.state]
+    open_here = sorted(list_actions(facts), key=list(_TITLES).index)
     return [one for one in open_here if one is not Action.WITHDRAW or facts.submitted_by == caller.username]
 
 

@@ -8,7 +8,7 @@ from fastapi import Path, Query, Request, Response
 
 from api.access import allow, control_plane, current_caller
 from api.pages.error_pages import page_router
-from api.pages.loader_view import compute_next_tick, facts_of_record, fill_hidden, list_choices, list_queries
+from api.pages.loader_view import compute_next_tick, fill_hidden, list_choices, list_queries
 from api.pages.rendering import Pages, render
 from domain.errors import NotFoundError
 from domain.loaders.lifecycle import Action
@@ -93,7 +93,7 @@ def _version_page(request: Request, record: VersionRecord, records: list[Version
     control, me = control_plane(request), current_caller(request)
     document = control.policies.show("loaders", record.document, me.role)
     board = cast("Pages", request.app.state.pages).board(request).read()
-    facts = [facts_of_record(one) for one in records]
+    facts = [one.facts for one in records]
     active = next((one for one in records if one.state is VersionState.ACTIVE), None)
     compared = record.based_on or max((one.version for one in records if one.version < record.version), default=None)
     if active is not None and record.state in {VersionState.DRAFT, VersionState.PENDING}:
@@ -107,7 +107,7 @@ def _version_page(request: Request, record: VersionRecord, records: list[Version
         total=total,
         shown=fill_hidden(document),
         queries=list_queries(document),
-        choices=list_choices(facts_of_record(record), facts, caller=me),
+        choices=list_choices(record.facts, facts, caller=me),
         active=active,
         draft=next((one for one in records if one.state is VersionState.DRAFT), None),
         waiting=[one for one in records if one.state is VersionState.PENDING],

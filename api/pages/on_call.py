@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import Path, Query, Request, Response
 
 from api.access import allow, control_plane, current_caller
 from api.pages.error_pages import page_router
-from api.pages.filters import read_instant
 from api.pages.flashes import Flash
 from api.pages.posted import Posted, PostedForm
 from api.pages.questions import Question, ask, carry_out
@@ -95,29 +93,23 @@ def list_weaknesses(request: Request) -> list[Weakness]:
 
 
 def _add(request: Request, form: PostedForm) -> Flash:
-    control, now = control_plane(request), utc_now()
+    control, now, ends_at = control_plane(request), utc_now(), form.instant("ends_at")
+    if ends_at is None:
+        raise InputDataError("the end of the override is missing", suggestion="give a day and a time, in UTC")
     with transaction(control.engine) as connection:
         made = add_override(
             connection,
             control.notification_rules(),
             schedule=form.text("schedule"),
             person=form.text("person"),
-            starts_at=_instant(form, "starts_at", otherwise=now),
-            ends_at=_instant(form, "ends_at"),
+            starts_at=form.instant("starts_at") or now,
+            ends_at=ends_at,
             reason=form.text("reason")[:500],
             actor=current_caller(request).username,
             now=now,
             audit=control.audit,
         )
     return Flash(f"{made.person} takes over {made.schedule}", f"Until {made.ends_at:%Y-%m-%d %H:%M} UTC.")
-
-
-def _instant(form: PostedForm, name: str, *, otherwise: datetime | None = None) -> datetime:
-    given = form.text(name)
-    found = read_instant(given) if given else otherwise
-    if found is None:
-        raise InputDataError("the end of the override is missing", suggestion="give a day and a time, in UTC")
-    return found
 
 
 def _find(request: Request, override_id: int) -> Override:

@@ -8,7 +8,7 @@ from fastapi import Request, Response
 
 from api.access import allow, control_plane, current_caller
 from api.pages.error_pages import page_router
-from api.pages.loader_view import facts_of_record, list_choices
+from api.pages.loader_view import list_choices
 from api.pages.rendering import Pages, render
 from domain.access.permissions import Caller
 from domain.loaders.lifecycle import Action
@@ -57,9 +57,9 @@ def _list_waiting(loaders: LoaderVersions, me: Caller) -> list[tuple[VersionReco
     found = []
     for code in (row["code"] for row in rows):
         records, _ = loaders.list_versions(code, limit=500)
-        facts = [facts_of_record(one) for one in records]
+        facts = [one.facts for one in records]
         for record in records:
             if record.state is VersionState.PENDING:
-                choices = list_choices(facts_of_record(record), facts, caller=me)
+                choices = list_choices(record.facts, facts, caller=me)
                 found.append((record, next(one.why_not for one in choices if one.action is Action.APPROVE)))
     return sorted(found, key=lambda one: bool(one[1]))

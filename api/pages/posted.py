@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 from starlette.datastructures import FormData, UploadFile
 
+from api.pages.filters import read_instant
 from domain.errors import InputDataError
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -44,6 +46,18 @@ class PostedForm:
         if given not in set(words):
             raise InputDataError(f"{given[:40]!r} is no {name}", suggestion=f"choose one of {', '.join(words)}")
         return words(given)
+
+    def instant(self, name: str) -> datetime | None:
+        """An instant, read as UTC; None where the field is empty.
+
+        Raises:
+            InputDataError: it is written and none.
+        """
+        given = self.text(name)
+        found = read_instant(given)
+        if given and found is None:
+            raise InputDataError(f"{given[:40]!r} is no instant", suggestion="write 2026-11-01T06:00, in UTC")
+        return found
 
     def is_checked(self, name: str) -> bool:
         """A ticked box."""

@@ -10,7 +10,6 @@ from fastapi import Path, Query, Request, Response
 from api.access import allow, current_caller
 from api.alerting import alert_services
 from api.pages.error_pages import page_router
-from api.pages.filters import read_instant
 from api.pages.flashes import Flash
 from api.pages.posted import Posted, PostedForm
 from api.pages.rendering import go, render
@@ -69,7 +68,7 @@ def _save(request: Request, kind: str, form: PostedForm) -> Flash:
         return Flash("It is on the allow-list", f"{rule}: recorded from now on, and told to nobody.")
     if kind == "silence":
         number, found = silences.add(
-            matchers, starts_at=_instant(form, "starts_at"), ends_at=_end(form, now), reason=reason, actor=actor, now=now
+            matchers, starts_at=form.instant("starts_at"), ends_at=_end(form, now), reason=reason, actor=actor, now=now
         )  # fmt: skip
         return Flash(f"Silence {number} is set", f"It mutes {len(found.firing)} alerts that fire now.")
     is_recurring = form.text("cron") != ""
@@ -79,8 +78,8 @@ def _save(request: Request, kind: str, form: PostedForm) -> Flash:
         reason=reason,
         actor=actor,
         now=now,
-        starts_at=None if is_recurring else _instant(form, "starts_at"),
-        ends_at=None if is_recurring else _instant(form, "ends_at"),
+        starts_at=None if is_recurring else form.instant("starts_at"),
+        ends_at=None if is_recurring else form.instant("ends_at"),
         cron=form.text("cron")[:100] if is_recurring else None,
         duration_s=form.number("minutes") * 60 if is_recurring else None,
         time_zone=form.text("time_zone")[:60] or "UTC",
@@ -97,18 +96,10 @@ def _matchers(form: PostedForm) -> list[dict[str, str]]:
 
 def _end(form: PostedForm, now: datetime) -> datetime:
     if seconds := form.number("length_s"):
-        return max(_instant(form, "starts_at") or now, now) + timedelta(seconds=seconds)
-    found = _instant(form, "ends_at")
+        return max(form.instant("starts_at") or now, now) + timedelta(seconds=seconds)
+    found = form.instant("ends_at")
     if found is None:
         raise InputDataError("a silence needs an end", suggestion="choose a length, or give the instant")
-    return found
-
-
-def _instant(form: PostedForm, name: str) -> datetime | None:
-    given = form.text(name)
-    found = read_instant(given)
-    if given and found is None:
-        raise InputDataError(f"{given[:40]!r} is no instant", suggestion="write 2026-11-01T06:00, in UTC")
     return found
 
 

@@ -22,7 +22,8 @@ expect.set_options(timeout=60_000)
 LONG = f"{HOSTILE} {'verylongword' * 20}"
 PATHS = (
     "/", "/incidents", "/incidents?state=&q=of", "/incidents/INC-1", "/incidents/INC-1?timeline=all&stretch=week", "/incidents/INC-2",
-    *(f"/incidents/INC-1/{action}" for action in ("snooze", "assign", "set-severity", "merge", "split")), "/sla", "/alerts",
+    "/incidents/new", *(f"/incidents/INC-1/{action}" for action in ("snooze", "assign", "set-severity", "merge", "split")), "/sla",
+    "/alerts",
     "/alerts/2", "/alerts/precision", "/silences", "/silences/new", "/silences/new/window", "/silences/new/noise",
     "/silences/1/end", "/on-call", "/messages", "/messages/1", "/messages/1/replay", "/runbooks/api-latency-p99",
 )  # fmt: skip
@@ -83,8 +84,15 @@ def test_whoever_is_woken_sees_what_broke_and_takes_it(empty_site: ApiServer, br
     expect(page.locator("tbody tr").first).to_contain_text("Nobody")
     page.get_by_role("link", name=TITLE).click()
     see_the_signal(page)
+    watcher = open_reader(browser, empty_site.url, storage_state=page.context.storage_state())
+    watcher.page.clock.install()
+    watcher.go("/incidents?severity=CRITICAL")
+    expect(watcher.page.locator("tbody tr")).to_contain_text("Nobody")
     page.get_by_role("button", name="Acknowledge").click()
     expect(page.locator(".headline")).to_contain_text("olaf")
+    watcher.page.clock.fast_forward(21_000)
+    expect(watcher.page.locator("tbody tr")).to_contain_text("olaf")
+    assert watcher.page.url.endswith("?severity=CRITICAL")
     expect(page.locator(".headline")).not_to_contain_text("until others are told")
     expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
     ask(page, "Snooze", lambda question: question.get_by_label("For", exact=True).select_option("7200"))
@@ -108,7 +116,14 @@ def test_whoever_is_woken_sees_what_broke_and_takes_it(empty_site: ApiServer, br
     expect(page.locator(".flash.bad")).to_contain_text("INC-999")
     ask(page, "Resolve", lambda question: question.get_by_label("Why").fill("restarted the replica"))
     expect(page.locator(".headline")).to_contain_text("Resolved")
-    assert reader.faults == []
+    assert reader.faults == watcher.faults == []
+    page.goto(f"{empty_site.url}/incidents")
+    page.get_by_role("link", name="New incident").click()
+    question = page.locator("[data-question]")
+    question.get_by_label("What is broken").fill("The export of billing hangs")
+    question.get_by_role("button", name="Open incident").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("The export of billing hangs")
+    expect(page.locator("main")).to_contain_text("None: a person opened it.")
     page.goto(f"{empty_site.url}/sla")
     expect(
         page.get_by_role("region", name="Missed by most").or_(page.locator("section", has_text="Missed by most"))

@@ -72,7 +72,9 @@ def advance_drill(context: OpExecutionContext, platform: PlatformResource) -> No
         context.add_output_metadata({"drill": drill.drill_id, "state": drill.state.value})
 
 
-@op(description="Read the rotas that PagerDuty or Opsgenie keep; one that cannot be read keeps its last shifts.")
+@op(
+    description="Read the rotas that PagerDuty, Opsgenie or calendars keep; one that cannot be read keeps its last shifts."
+)
 def read_rotas(context: OpExecutionContext, platform: PlatformResource) -> None:
     """On-call shifts of other systems."""
     settings = platform.settings()
@@ -108,7 +110,7 @@ def drills() -> None:
     name="import_rotas",
     executor_def=in_process_executor,
     tags={"etlmon/job": "import_rotas"},
-    description="Every quarter of an hour, where a schedule is kept by PagerDuty or Opsgenie: who is on call there.",
+    description="Every quarter of an hour, where a schedule is kept by PagerDuty, Opsgenie or a calendar: who is on call there.",
 )
 def import_rotas_job() -> None:
     """Reading alone."""

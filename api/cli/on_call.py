@@ -118,7 +118,7 @@ def remove_override(override_id: Annotated[int, typer.Argument()], user: User = 
 
 @app.command(
     "import",
-    help="Read the rotas that PagerDuty or Opsgenie keep (`external` of a schedule) for the coming 14 days. Exit code 1 when one "
+    help="Read the rotas that PagerDuty, Opsgenie or calendars keep (`external` of a schedule) for the coming 14 days. Exit code 1 when one "
     "cannot be read.\n\nExample: etlmon on-call import",
 )
 def import_(user: User = None, as_json: AsJson = False, home: Home = None) -> None:

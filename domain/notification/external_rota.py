@@ -1,4 +1,4 @@
-"""Shifts out of what PagerDuty (REST v2, a rendered schedule) and Opsgenie (v2, a timeline) answer, for people whom we know (H6)."""
+"""Shifts out of what PagerDuty (REST v2, a rendered schedule), Opsgenie (v2, a timeline) or a calendar answer, for people we know (H6)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from domain.errors import SourceAnswerError
+from domain.notification.ical_reading import find_person, read_calendar
 from domain.notification.on_call import External, RotaSystem, Shift
 
 
 def rota_request(external: External, start: datetime, end: datetime) -> tuple[str, dict[str, str], dict[str, str]]:
-    """Path, query and headers that ask for the shifts of [start, end)."""
+    """Path, query and headers that ask for the shifts of [start, end). A calendar comes whole."""
+    if external.system is RotaSystem.ICAL:
+        return "", {}, {"Accept": "text/calendar"}
     if external.system is RotaSystem.PAGERDUTY:
         span = {"since": start.isoformat(), "until": end.isoformat(), "time_zone": "UTC"}
         return f"/schedules/{external.schedule_id}", span, {"Accept": "application/vnd.pagerduty+json;version=2"}
@@ -26,22 +29,29 @@ def parse_rota(external: External, answer: Any, start: datetime, end: datetime) 
     Raises:
         SourceAnswerError: it is not what the system documents.
     """
-    read = _pagerduty if external.system is RotaSystem.PAGERDUTY else _opsgenie
     shifts, strangers = [], set()
     try:
-        for begin, finish, who in read(answer):
+        for begin, finish, who in _read(external, answer, start, end):
             begin, finish = max(begin, start), min(finish, end)  # noqa: PLW2901 - cut to what was asked for
-            person = external.people.get(who)
+            person = external.people.get(who) or (find_person(who, external.people) if external.is_calendar else None)
             if person is None:
                 strangers.add(who)
             elif finish - begin >= timedelta(seconds=1):
                 shifts.append(Shift(begin, finish, person, external.system.value))
     except (KeyError, TypeError, ValueError, AttributeError):
         raise SourceAnswerError(
-            f"the answer of {external.system.value} about the schedule {external.schedule_id} cannot be read",
+            f"the answer of {external.system.value} about the schedule {external.schedule_id or external.connection} cannot be read",
             suggestion="is the connection's address that of the API? `etlmon doctor` checks connections",
         ) from None
     return sorted(shifts, key=lambda one: (one.starts_at, one.ends_at)), sorted(strangers)
+
+
+def _read(external: External, answer: Any, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime, str]]:
+    if external.is_calendar:
+        for begin, finish, who in read_calendar(answer, start, end):
+            yield begin.astimezone(UTC), finish.astimezone(UTC), who
+        return
+    yield from (_pagerduty if external.system is RotaSystem.PAGERDUTY else _opsgenie)(answer)
 
 
 def _pagerduty(answer: Any) -> Iterator[tuple[datetime, datetime, str]]:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from domain.loaders.definition import Frozen
 from domain.notification.people import Name
@@ -84,15 +84,30 @@ class RotaSystem(StrEnum):
 
     PAGERDUTY = "pagerduty"
     OPSGENIE = "opsgenie"
+    ICAL = "ical"
 
 
 class External(Frozen):
-    """A rota that is kept elsewhere: read by the named connection, its people (their ids there) are ours."""
+    """A rota that is kept elsewhere: read by the named connection, its people (their ids there) are ours.
+
+    Of a calendar (ical) the connection's address is that of the file, and people are names or mail addresses in its events.
+    """
 
     system: RotaSystem
     connection: str = Field(min_length=1, max_length=80)
-    schedule_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    schedule_id: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,64}$")
     people: dict[str, Name] = Field(min_length=1)
+
+    @property
+    def is_calendar(self) -> bool:
+        """A file of events instead of an API."""
+        return self.system is RotaSystem.ICAL
+
+    @model_validator(mode="after")
+    def _names_a_schedule(self) -> External:
+        if not self.schedule_id and self.system is not RotaSystem.ICAL:
+            raise ValueError(f"{self.system.value} needs schedule_id")
+        return self
 
 
 class Schedule(Frozen):

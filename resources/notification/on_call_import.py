@@ -1,4 +1,4 @@
-"""On-call rotas that PagerDuty or Opsgenie keep, read into overrides of ours for the coming 14 days (H6).
+"""On-call rotas that PagerDuty, Opsgenie or a calendar keep, read into overrides of ours for the coming 14 days (H6).
 
 A system that does not answer changes nothing: the shifts read before stay, and after them the layers of the rules decide.
 """
@@ -72,7 +72,7 @@ def _ask(settings: Settings, external: External, start: datetime, end: datetime)
             f"there is no connection {external.connection!r}", suggestion=f"add it to {settings.connections_path}"
         )
     path, query, headers = rota_request(external, start, end)
-    request = HttpRequest(connection.url.rstrip("/") + path, fields=query, headers=headers)
+    request = HttpRequest(connection.url.rstrip("/") + path if path else connection.url, fields=query, headers=headers)
     with open_session(connection) as session:
 
         def call(deadline: Deadline) -> bytes:
@@ -89,6 +89,8 @@ def _ask(settings: Settings, external: External, start: datetime, end: datetime)
             return reply.body
 
         body = call_with_retries(call, timeout_s=_TIMEOUT_S, breaker=f"{external.system.value} rota {connection.url}")
+    if external.is_calendar:
+        return body.decode("utf-8", "replace")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:

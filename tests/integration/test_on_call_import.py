@@ -72,7 +72,16 @@ def told(estate: Estate) -> str:
     return message.recipient
 
 
-@pytest.mark.parametrize(("system", "render"), [("pagerduty", pagerduty), ("opsgenie", opsgenie)])
+def ical(*entries: tuple[float, float, str]) -> str:
+    events = "".join(
+        f"BEGIN:VEVENT\r\nDTSTART:{START + a * HOUR:%Y%m%dT%H%M%SZ}\r\nDTEND:{START + b * HOUR:%Y%m%dT%H%M%SZ}\r\n"
+        f"SUMMARY:{who}\r\nEND:VEVENT\r\n"
+        for a, b, who in entries
+    )
+    return f"BEGIN:VCALENDAR\r\n{events}END:VCALENDAR\r\n"
+
+
+@pytest.mark.parametrize(("system", "render"), [("pagerduty", pagerduty), ("opsgenie", opsgenie), ("ical", ical)])
 def test_who_is_on_call_there_is_told_here(platform: Platform, system: str, render: Any) -> None:
     answers = [render((-5, 2, "U1"), (2, 30, "U2"), (30, 31, "U9"))]
 
@@ -85,7 +94,7 @@ def test_who_is_on_call_there_is_told_here(platform: Platform, system: str, rend
             (done,) = import_rotas(settings, estate.engine, estate.rules, now=estate.now)
             assert (done.shifts, done.strangers, done.problem) == (2, ("U9",), "")
         asked = server.asked[0]
-        assert "PSCHED" in asked.path
+        assert ("PSCHED" in asked.path) is (system != "ical")
         assert (
             asked.headers.get("Authorization", asked.headers.get("authorization")) == "Token token=secret-of-the-tests"
         )

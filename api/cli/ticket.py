@@ -89,7 +89,7 @@ def sync(
     from resources.clock import utc_now
     from resources.incidents.rows import read_view
     from resources.postgres.engine import transaction
-    from resources.tickets.rows import want_ticket
+    from resources.tickets.rows import hurry_ticket, want_ticket
     from resources.tickets.service import run_tickets, sync_of
 
     with open_control(home) as control:
@@ -102,6 +102,7 @@ def sync(
             with transaction(control.engine) as connection:
                 read_view(connection, incident_id)
                 want_ticket(connection, incident_id, now=utc_now())
+                hurry_ticket(connection, incident_id, now=utc_now())
                 _audit(control, connection, caller.username, "ticket.sync", incident_id)
             done = work.sync_due(now=utc_now(), only=incident_id)
     _report(done, as_json=as_json)

@@ -6,7 +6,7 @@ comment or a ticket that Jira does not show yet, and those are looked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,7 +17,8 @@ from domain.notification.message import DeliveryRefusedError
 from domain.ports import TicketDesk
 from domain.tickets.meaning import CAUSE
 from domain.tickets.rules import TicketRules
-from domain.tickets.ticket import News, Ticket, Transition
+from domain.tickets.ticket import News, Ticket
+from domain.tickets.workflow import decide_step
 from domain.tickets.writing import Event, compose_comment, compose_draft, marker_line
 from resources.incidents.rows import read_view
 from resources.postgres.engine import transaction
@@ -108,36 +109,12 @@ class Outward:
         if self.rules.stands_for(state, status):
             self._record_moved(one, state, status)
             return False
-        ways = self.desk.list_transitions(key)
-        way = self._choose(ways, state)
-        middle = IncidentState.ACKNOWLEDGED
-        is_there = way is not None
-        if way is None and not self.rules.stands_for(middle, status):
-            way = self._choose(ways, middle)
-        if way is None:
-            known = ", ".join(sorted({one_way.name for one_way in ways})) or "none that we may take"
-            raise DeliveryRefusedError(
-                f"{key} is {status} and none of its transitions stands for {state.value}; there are: {known}",
-                suggestion=f"add one of them to transitions.{state.value} in rules/tickets.yaml",
-            )
-        if way.missing:
-            raise DeliveryRefusedError(
-                f"the transition {way.name} of {key} asks for {', '.join(way.missing)}",
-                suggestion="make these fields optional on the screen of the transition, or name another transition",
-            )
+        step = decide_step(news.ticket, self.desk.list_transitions(key), state, self.rules)
         self.observe("moving")
-        self.desk.move(key, way, resolution=self.rules.resolution)
+        self.desk.move(key, step.way, resolution=self.rules.resolution)
         self.observe("moved")
-        self._record_moved(one, state if is_there else None, way.to_status or status)
-        return not is_there
-
-    def _choose(self, ways: Sequence[Transition], state: IncidentState) -> Transition | None:
-        by_name: dict[str, Transition] = {}
-        for way in ways:
-            by_name.setdefault(way.name.casefold(), way)
-            by_name.setdefault(way.to_status.casefold(), way)
-        wanted = (name.casefold() for name in self.rules.transitions.get(state, []))
-        return next((by_name[name] for name in wanted if name in by_name), None)
+        self._record_moved(one, state if step.is_there else None, step.way.to_status or status)
+        return not step.is_there
 
     def _record_moved(self, one: rows.Claimed, state: IncidentState | None, status: str) -> None:
         with transaction(self.engine) as connection:

@@ -74,6 +74,14 @@ def touch_key(connection: Connection, key: str, *, now: datetime) -> int | None:
     return found
 
 
+def hurry_ticket(connection: Connection, incident_id: int, *, now: datetime) -> None:
+    """Due now, however long it should have waited after a failure."""
+    connection.execute(
+        text("UPDATE tickets SET due_at = :now WHERE incident_id = :id AND NOT is_gone"),
+        {"id": incident_id, "now": now},
+    )
+
+
 def renew_ticket(connection: Connection, incident_id: int, *, now: datetime) -> bool:
     """Try again at once, whatever failed; a ticket that was deleted over there is made anew. Whether there is such a row."""
     return bool(

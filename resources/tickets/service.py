@@ -43,9 +43,10 @@ def token_of(settings: Settings) -> SecretStr | None:
         return settings.jira_token
     path = settings.home / "secrets" / "jira.token"
     try:
-        return SecretStr(path.read_text(encoding="utf-8").strip() or "-") if path.exists() else None
+        content = path.read_text(encoding="utf-8").strip() if path.exists() else ""
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}", suggestion="make it readable for the platform") from None
+    return SecretStr(content) if content else None
 
 
 def desk_of(settings: Settings, rules: TicketRules) -> TicketsJira:

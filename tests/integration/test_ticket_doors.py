@@ -149,6 +149,7 @@ def test_tickets_from_the_terminal(terminal: TicketWorld, capsys: pytest.Capture
     terminal.act(view, Action.COMMENT, reason="hello")
     assert "1 refused" in run(capsys, "ticket", "sync", view.code, code=1)
     assert "HTTP 403" in run(capsys, "ticket", "list", "--failing")
+    assert "1 refused" in run(capsys, "ticket", "sync", view.code, code=1)
     terminal.jira.store.denied = set()
     assert "1 brought up to date" in run(capsys, "ticket", "retry")
     assert run(capsys, "ticket", "list", "--failing") == "no tickets\n"

@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Connection, create_engine, make_url, text
 
+from tests.fakes.faulty_http import unused_port
 from tests.fakes.platform import Platform
 
 PROGRAMS = {
@@ -80,7 +81,7 @@ def platform(postgres_server: str, migrated_template: str, tmp_path: Path) -> It
     home = tmp_path / "home"
     (home / "lake").mkdir(parents=True)
     with _database(postgres_server, template=migrated_template) as url:
-        settings = Settings(home=home, database_url=SecretStr(url), _env_file=None)
+        settings = Settings(home=home, database_url=SecretStr(url), ui_port=unused_port(), _env_file=None)
         _execute(
             url, "UPDATE lake.ducklake_metadata SET value = :path WHERE key = 'data_path'", path=settings.lake_data_path
         )

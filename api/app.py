@@ -30,6 +30,7 @@ from api.routes import (
     drills,
     field_policies,
     health,
+    incident_measures,
     incidents,
     keys,
     loader_decisions,
@@ -121,6 +122,7 @@ def create_app(settings: Settings, url: DatabaseUrl) -> FastAPI:
     app.include_router(messages.router)
     app.include_router(on_call.router)
     app.include_router(metrics.router)
+    app.include_router(incident_measures.router)  # before the incidents: its paths would be codes
     app.include_router(incidents.router)
     for router in (alerts.router, silences.router, maintenance.router, alertmanager_webhook.router, drills.router):
         app.include_router(router)

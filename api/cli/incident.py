@@ -46,7 +46,8 @@ def list_(
     from api.cli.acting import open_control, permitted
     from api.cli.incident_text import render_line
     from resources.clock import utc_now
-    from resources.incidents.listing import IncidentFilter, list_incidents
+    from resources.incidents.filtering import IncidentFilter
+    from resources.incidents.listing import list_incidents
     from resources.postgres.engine import transaction
 
     wanted = IncidentFilter(

@@ -13,7 +13,8 @@ from api.pages.rendering import render
 from domain.detection.alert_event import Category
 from domain.incidents.view import IncidentState
 from domain.vocabulary import Severity
-from resources.incidents.listing import SORTS, IncidentFilter, count_incidents, list_incidents
+from resources.incidents.filtering import SORTS, IncidentFilter
+from resources.incidents.listing import count_incidents, list_incidents
 from resources.postgres.engine import reading
 
 router = page_router()

@@ -11,9 +11,7 @@ from api.alerting import Moment
 from api.routes.alerts import AlertAnswer
 from api.wire import Instant, WireModel
 from domain.detection.alert_event import Category
-from domain.incidents.compliance import ComplianceReport
 from domain.incidents.lifecycle import Action
-from domain.incidents.measures import Duration, Measured
 from domain.incidents.sla import Measure
 from domain.incidents.view import WRITTEN_INCIDENT, IncidentState, incident_code
 from domain.vocabulary import Severity
@@ -181,69 +179,6 @@ class NewIncidentBody(WireModel):
     onset_at: Moment | None = None
 
 
-class StatisticAnswer(WireModel):
-    """Seconds over `count` faults; null where there is none."""
-
-    count: int
-    median_s: float | None
-    p90_s: float | None
-
-
-class MeasuredAnswer(WireModel):
-    """A line: a severity, or null for all of them; drills have a line of their own."""
-
-    severity: Severity | None
-    is_drill: bool
-    faults: int
-    durations: dict[Duration, StatisticAnswer]
-
-
-class MeasuresAnswer(WireModel):
-    """MTTD, MTTA, time to mitigate and MTTR of the faults first opened in [start, end)."""
-
-    start_at: Instant
-    end_at: Instant
-    items: list[MeasuredAnswer]
-
-
-class ComplianceAnswer(WireModel):
-    """A line; `missed_open` are missed already and open still, `undecided` open in time, `met_pct` of what is decided."""
-
-    severity: Severity | None
-    measure: Measure
-    met: int
-    missed: int
-    missed_open: int
-    undecided: int
-    met_pct: float | None
-
-
-class MissAnswer(WireModel):
-    """A target that was missed, by `over_s` seconds that count."""
-
-    incident: str
-    title: str
-    severity: Severity
-    measure: Measure
-    opened_at: Instant
-    target_s: int
-    spent_s: float
-    over_s: float
-    is_open: bool
-
-
-class ComplianceReportAnswer(WireModel):
-    """SLA targets of the incidents opened in a month or week, as they stand now."""
-
-    period: str
-    start_at: Instant
-    end_at: Instant
-    is_complete: bool
-    incidents: int
-    items: list[ComplianceAnswer]
-    worst: list[MissAnswer]
-
-
 def facts_of(row: IncidentRow) -> dict[str, Any]:
     """The fields of `IncidentAnswer`."""
     return {
@@ -268,18 +203,3 @@ def answer_incident(found: IncidentDetail) -> FullIncident:
 def answer_entry(entry: TimelineEntry) -> EntryAnswer:
     """One entry of a timeline."""
     return EntryAnswer(**asdict(entry))
-
-
-def answer_measured(one: Measured) -> MeasuredAnswer:
-    """One line of the measures."""
-    return MeasuredAnswer(**asdict(one))
-
-
-def answer_report(found: ComplianceReport) -> dict[str, Any]:
-    """The counted part of `ComplianceReportAnswer`."""
-    worst = [asdict(one) for one in found.worst]
-    return {
-        "incidents": found.incidents,
-        "items": [ComplianceAnswer(**asdict(one)) for one in found.lines],
-        "worst": [MissAnswer(incident=incident_code(one.pop("incident_id")), **one) for one in worst],
-    }

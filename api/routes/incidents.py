@@ -1,9 +1,8 @@
-"""/api/v1/incidents: list, read, open, act, split; how fast they are dealt with and which SLA targets were met (E1-E3)."""
+"""/api/v1/incidents: list, read, open, act, split (E1, E2). Measures and report: `incident_measures`."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
@@ -14,32 +13,26 @@ from api.routes.auth import Asking
 from api.routes.incident_answers import (
     ActedAnswer,
     ActionBody,
-    ComplianceReportAnswer,
     FullIncident,
     IncidentAlert,
     IncidentAlerts,
     IncidentAnswer,
     IncidentList,
-    MeasuresAnswer,
     NewIncidentBody,
     SplitBody,
     Timeline,
     answer_entry,
     answer_incident,
-    answer_measured,
-    answer_report,
     facts_of,
 )
 from api.wire import Instant, Limit, Offset
-from domain.incidents.compliance import render_csv
 from domain.incidents.lifecycle import Request
 from domain.incidents.view import IncidentState, parse_incident
-from domain.reporting.period import parse_period
 from domain.vocabulary import Severity
 from resources.clock import utc_now
 from resources.incidents.desk import NewIncident
-from resources.incidents.listing import IncidentFilter, list_incidents
-from resources.incidents.measuring import measure_incidents, report_compliance
+from resources.incidents.filtering import IncidentFilter
+from resources.incidents.listing import list_incidents
 from resources.incidents.reading import read_alerts, read_incident, read_timeline
 from resources.incidents.rows import read_view
 from resources.postgres.engine import reading
@@ -51,7 +44,6 @@ Sort = Literal[
     "urgency", "-urgency", "incident", "-incident", "opened_at", "-opened_at", "last_alert_at", "-last_alert_at", "severity",
     "-severity", "state", "-state", "title", "-title", "service", "-service", "assignee", "-assignee",
 ]  # fmt: skip
-_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 
 
 def _wanted(
@@ -116,46 +108,6 @@ def open_incident(services: Services, caller: Asking, body: NewIncidentBody, res
     )
     view = services.incident_service.open(new, actor=caller.username, cause="api", now=now, onset_at=body.onset_at)
     return _show(services, view.incident_id, response)
-
-
-@router.get("/measures")
-@allow("incidents", "read")
-def read_measures(
-    services: Services, opened_from: Instant | None = None, opened_until: Instant | None = None
-) -> MeasuresAnswer:
-    """MTTD, MTTA, time to mitigate, MTTR: medians and 90th percentiles in seconds; by default of the last 30 days."""
-    now = utc_now()
-    start, end = opened_from or now - timedelta(days=30), opened_until or now
-    with reading(services.control.engine) as connection:
-        found = measure_incidents(connection, start=start, end=end)
-    return MeasuresAnswer(start_at=start, end_at=end, items=[answer_measured(one) for one in found])
-
-
-@router.get("/sla-report", responses=_CSV, response_model=ComplianceReportAnswer)
-@allow("incidents", "read")
-def read_sla_report(
-    services: Services,
-    period: Annotated[
-        str, Query(max_length=20, description="2026-11, 2026-W47, this-month, last-week …")
-    ] = "this-month",
-    worst: Annotated[int, Query(ge=0, le=500, description="incidents to name")] = 10,
-    file_format: Annotated[Literal["json", "csv"], Query(alias="format")] = "json",
-) -> ComplianceReportAnswer | Response:
-    """SLA targets met and missed by the incidents opened in a month or ISO week (UTC). Drills do not count."""
-    now = utc_now()
-    span = parse_period(period, today=now.date())
-    with reading(services.control.engine) as connection:
-        found = report_compliance(connection, start=span.start_at, end=span.end_at, now=now, worst=worst)
-    if file_format == "csv":
-        named = {"Content-Disposition": f'attachment; filename="etlmon-sla-{span.start}.csv"'}
-        return Response(render_csv(found), media_type="text/csv", headers=named)
-    return ComplianceReportAnswer(
-        period=span.label,
-        start_at=span.start_at,
-        end_at=span.end_at,
-        is_complete=span.is_complete,
-        **answer_report(found),
-    )
 
 
 @router.get("/{incident_id}")

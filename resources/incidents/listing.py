@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from domain.errors import InputDataError
 from domain.incidents.lifecycle import Action, IncidentFacts, list_actions
-from domain.incidents.view import IncidentState, find_number, incident_code
+from domain.incidents.view import IncidentState, incident_code
 from domain.vocabulary import Severity
+from resources.incidents.filtering import IncidentFilter, conditions_of, order_of
 
 _STORED = (
     "incident_id, title, summary, severity, category, service, state, is_drill, labels, root_alert_id, onset_at, opened_at,"
@@ -24,44 +24,6 @@ _COUNTED = (
     " (SELECT min(due_at) FROM sla_clocks AS c WHERE c.incident_id = i.incident_id AND c.breached_at IS NULL) AS next_due_at,"
     " EXISTS (SELECT 1 FROM sla_clocks AS c WHERE c.incident_id = i.incident_id AND c.breached_at IS NOT NULL) AS is_breached"
 )
-_OVER = "state IN ('RESOLVED', 'CLOSED')"
-_RANK = "array_position(ARRAY['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'], severity)"
-_STATE = "array_position(ARRAY['OPEN', 'ACKNOWLEDGED', 'INVESTIGATING', 'REMEDIATING', 'MONITORING', 'RESOLVED', 'CLOSED'], state)"
-#: Name → columns with their directions; what ties is ordered by number, the newest first.
-_SORTS: dict[str, list[tuple[str, str]]] = {
-    "urgency": [(_OVER, "ASC"), (_RANK, "ASC"), ("opened_at", "DESC")],
-    "incident": [],
-    "opened_at": [("opened_at", "ASC")],
-    "last_alert_at": [("last_alert_at", "ASC")],
-    "severity": [(_RANK, "ASC")],
-    "state": [(_STATE, "ASC")],
-    "title": [("lower(title)", "ASC")],
-    "service": [("service", "ASC")],
-    "assignee": [("assignee", "ASC")],
-}
-SORTS = tuple(_SORTS)
-
-
-@dataclass(frozen=True, slots=True)
-class IncidentFilter:
-    """What is wanted; empty or None leaves it open.
-
-    `text` is part of a title, or a code; `mine` is a user to whom an incident is assigned or who has acknowledged it;
-    `is_merged` None shows merged incidents too.
-    """
-
-    states: frozenset[IncidentState] = frozenset()
-    severities: frozenset[Severity] = frozenset()
-    category: str = ""
-    service: str = ""
-    assignee: str = ""
-    mine: str = ""
-    text: str = ""
-    is_open: bool | None = None
-    is_drill: bool | None = None
-    is_merged: bool | None = None
-    opened_from: datetime | None = None
-    opened_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +112,13 @@ def list_incidents(
     """One page.
 
     Args:
-        sort: one of `SORTS`, `-` in front reverses; the default shows first what is not over, then the most urgent, then the newest.
+        sort: one of `filtering.SORTS`, `-` in front reverses; the default: not over, then most urgent, then newest first.
 
     Raises:
         InputDataError: an unknown sort.
     """
-    where, values = _conditions(wanted)
-    order = _order(sort)
+    where, values = conditions_of(wanted)
+    order = order_of(sort)
     rows = connection.execute(
         text(
             f"WITH page AS (SELECT {_STORED} FROM incidents WHERE {where} ORDER BY {order} LIMIT :limit OFFSET :offset)"
@@ -200,38 +162,3 @@ def count_incidents(connection: Connection) -> IncidentCounts:
 def as_row(row: Any) -> IncidentRow:
     """A mapping with every column."""
     return IncidentRow(**{**row, "severity": Severity(row["severity"]), "state": IncidentState(row["state"])})
-
-
-def _conditions(wanted: IncidentFilter) -> tuple[str, dict[str, Any]]:
-    clauses = {
-        "state = ANY(:states)": [one.value for one in wanted.states] or None,
-        "severity = ANY(:severities)": [one.value for one in wanted.severities] or None,
-        "category = :category": wanted.category or None,
-        "service = :service": wanted.service or None,
-        "assignee = :assignee": wanted.assignee or None,
-        "(assignee = :mine OR acknowledged_by = :mine)": wanted.mine or None,
-        "(position(lower(:text) in lower(title)) > 0 OR incident_id = :named)": wanted.text or None,
-        f"({_OVER}) <> :is_open": wanted.is_open,
-        "is_drill = :is_drill": wanted.is_drill,
-        "(merged_into IS NOT NULL) = :is_merged": wanted.is_merged,
-        "opened_at >= :opened_from": wanted.opened_from,
-        "opened_at < :opened_until": wanted.opened_until,
-    }
-    used = {clause: value for clause, value in clauses.items() if value is not None}
-    names = ("states", "severities", "category", "service", "assignee", "mine", "text", "is_open", "is_drill", "is_merged",
-             "opened_from", "opened_until")  # fmt: skip
-    values = {name: value for name, value in zip(names, clauses.values(), strict=True) if value is not None}
-    return " AND ".join(used) or "true", {**values, "named": find_number(wanted.text) or 0}
-
-
-def _order(sort: str) -> str:
-    name = sort.removeprefix("-")
-    if name not in _SORTS:
-        raise InputDataError(
-            f"sort: {sort!r} is unknown", suggestion=f"sort by one of {', '.join(SORTS)}, `-` reverses"
-        )
-    is_reversed = sort.startswith("-")
-    turned = {"ASC": "DESC", "DESC": "ASC"}
-    columns = [(column, turned[way] if is_reversed else way) for column, way in _SORTS[name]]
-    last = "DESC" if (name != "incident") != is_reversed else "ASC"
-    return ", ".join(f"{column} {way} NULLS LAST" for column, way in [*columns, ("incident_id", last)])

@@ -190,6 +190,7 @@ def test_lists_splits_merges_and_incidents_opened_by_people(estate: Estate) -> N
     assert made.status_code == 201, made.text
     assert made.headers["etag"] == '"INC-2.1"'
     assert made.json()["labels"]["opened_by"] == "olga"
+    assert made.json()["escalation"]["dueAt"] is not None  # whoever is on call is told, and then the next
     alerts = estate.get("/1/alerts").json()
     assert (alerts["total"], [one["isRoot"] for one in alerts["items"]]) == (2, [True, False])
     leaving = alerts["items"][1]["alertId"]
@@ -217,7 +218,8 @@ def test_lists_splits_merges_and_incidents_opened_by_people(estate: Estate) -> N
     assert found(sort="-incident", limit=1, offset=1) == ["INC-2"]
     assert estate.get("", limit=1).json()["total"] == 3
     assert estate.get("", sort="danger").status_code == estate.get("", state="GONE").status_code == 422
-    estate.act("2", "acknowledge")
+    taken = estate.act("2", "acknowledge")["incident"]["escalation"]
+    assert (taken["dueAt"], taken["stoppedReason"]) == (None, "acknowledged by olga")
     assert found(is_mine=True) == ["INC-2"]
     merged = estate.act("INC-2", "merge", into="INC-1", reason="the same")
     assert (merged["incident"]["mergedInto"], merged["incident"]["state"], merged["incident"]["actions"]) == (

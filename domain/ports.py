@@ -86,8 +86,8 @@ class TicketDesk(Protocol):
         """Tickets with this label that somebody changed lately."""
         ...
 
-    def read_news(self, key: str, *, seen_changes: int) -> News:
-        """The ticket, what happened to it after the first `seen_changes` entries of its history, and its newest comments."""
+    def read_news(self, key: str, *, seen_changes: int, seen_remark: int) -> News:
+        """The ticket, its history after the first `seen_changes` entries, its comments after that number and the newest of all."""
         ...
 
     def set_priority(self, key: str, priority: str) -> None:

@@ -61,6 +61,7 @@ class DeliveryHttp:
     """Requests to one provider. Keeps its connections; safe to share between threads."""
 
     provider: Provider
+    max_answer: int = _MAX_ANSWER
     session: requests.Session = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,7 +87,7 @@ class DeliveryHttp:
         request = HttpRequest(where, method, fields=fields or {}, body=body, headers=headers)
         with translated(provider), guard(provider.breaker):
             reply = fetch_reply(
-                self.session, request, deadline=Deadline.after(provider.timeout_s), max_bytes=_MAX_ANSWER
+                self.session, request, deadline=Deadline.after(provider.timeout_s), max_bytes=self.max_answer
             )
             if reply.status >= 500:
                 words = reply.body[:300].decode("utf-8", "replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -11,22 +12,25 @@ import orjson
 from domain.tickets.document import plain_text
 from domain.tickets.ticket import Change, Person, Remark, Ticket, Transition
 
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
-def parse_ticket(issue: dict[str, Any]) -> Ticket:
+
+def parse_ticket(answer: object) -> Ticket:
     """An issue with the fields status, priority, assignee, labels, updated."""
+    issue = _object(answer)
     fields = _object(issue.get("fields"))
     return Ticket(
         key=str(issue.get("key", "")),
         ticket_id=str(issue.get("id", "")),
         status=str(_object(fields.get("status")).get("name", "")),
-        priority=_object(fields.get("priority")).get("name"),
-        assignee=_object(fields.get("assignee")).get("displayName"),
-        labels=tuple(str(one) for one in fields.get("labels") or []),
+        priority=_name(fields.get("priority"), "name"),
+        assignee=_name(fields.get("assignee"), "displayName"),
+        labels=tuple(str(one) for one in _list(fields.get("labels"))),
         updated=str(fields.get("updated", "")),
     )
 
 
-def parse_changes(entries: Sequence[dict[str, Any]]) -> tuple[Change, ...]:
+def parse_changes(entries: Sequence[object]) -> tuple[Change, ...]:
     """A page of a changelog, oldest first: one change per field."""
     return tuple(
         Change(
@@ -36,27 +40,28 @@ def parse_changes(entries: Sequence[dict[str, Any]]) -> tuple[Change, ...]:
             to=str(item.get("toString") or ""),
             at=parse_instant(entry.get("created")),
         )
-        for entry in entries
-        for item in entry.get("items") or []
+        for entry in map(_object, entries)
+        for item in map(_object, _list(entry.get("items")))
     )
 
 
-def parse_remarks(comments: Sequence[dict[str, Any]]) -> tuple[Remark, ...]:
+def parse_remarks(comments: Sequence[object]) -> tuple[Remark, ...]:
     """Comments in any order; the answer is oldest first."""
     found = [
         Remark(int(one["id"]), _person(one.get("author")), plain_text(one.get("body")))
-        for one in comments
-        if str(one.get("id", "")).isdigit()
+        for one in map(_object, comments)
+        if _NUMBER.fullmatch(str(one.get("id", "")))
     ]
     return tuple(sorted(found, key=lambda one: one.remark_id))
 
 
-def parse_transition(one: dict[str, Any]) -> Transition:
+def parse_transition(answer: object) -> Transition:
     """A transition with its fields expanded."""
+    one = _object(answer)
     fields = _object(one.get("fields"))
     missing = [
         str(field.get("name") or name)
-        for name, field in fields.items()
+        for name, field in ((name, _object(value)) for name, value in fields.items())
         if field.get("required") and not field.get("hasDefaultValue") and name != "resolution"
     ]
     to = str(_object(one.get("to")).get("name", ""))
@@ -78,7 +83,7 @@ def explain(body: bytes) -> str:
     except orjson.JSONDecodeError:
         return body[:300].decode("utf-8", "replace") or "no explanation"
     answer = _object(answer)
-    messages = [str(one) for one in answer.get("errorMessages") or []]
+    messages = [str(one) for one in _list(answer.get("errorMessages"))]
     messages += [f"{name}: {words}" for name, words in _object(answer.get("errors")).items()]
     return "; ".join(messages) or str(answer.get("message") or "no explanation")
 
@@ -86,6 +91,15 @@ def explain(body: bytes) -> str:
 def _person(value: object) -> Person:
     one = _object(value)
     return Person(str(one.get("accountId", "")), str(one.get("displayName", "")))
+
+
+def _name(value: object, field: str) -> str | None:
+    found = _object(value).get(field)
+    return found if isinstance(found, str) else None
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _object(value: object) -> dict[str, Any]:

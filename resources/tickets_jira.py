@@ -16,7 +16,7 @@ import orjson
 from pydantic import SecretStr
 
 from domain.notification.message import DeliveryDelayedError, DeliveryRefusedError
-from domain.tickets.ticket import Draft, News, Ticket, TicketGoneError, Transition
+from domain.tickets.ticket import Draft, News, Remark, Ticket, TicketGoneError, Transition
 from resources.delivery_http import DeliveryHttp, Provider, refuse
 from resources.jira_answers import explain, parse_changes, parse_remarks, parse_ticket, parse_transition
 from resources.outgoing_http import HttpReply
@@ -26,7 +26,8 @@ T = TypeVar("T")
 _API = "/rest/api/3"
 _FIELDS = "status,priority,assignee,labels,updated"
 _PAGE = 100
-_PAGES = 20
+_PAGES = 100
+_MAX_ANSWER = 8 << 20  # a page of long comments
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class TicketsJira:
     """A `TicketDesk`. Keeps its connections; safe to share between threads."""
 
     def __init__(self, site: JiraSite, *, project: str, issue_type: str) -> None:
-        self._http = DeliveryHttp(Provider("jira", site.base_url.rstrip("/"), site.timeout_s))
+        self._http = DeliveryHttp(Provider("jira", site.base_url.rstrip("/"), site.timeout_s), _MAX_ANSWER)
         self._headers = {"Accept": "application/json", "Authorization": _authorization(site)}
         self._project, self._issue_type = project, issue_type
         self._account = ""
@@ -82,15 +83,18 @@ class TicketsJira:
         """See `TicketDesk`. Minutes back from Jira's own clock, so that neither clocks nor time zones have to agree."""
         return self._search(f'labels = "{label}" AND updated >= "-{minutes}m" ORDER BY updated ASC')
 
-    def read_news(self, key: str, *, seen_changes: int) -> News:
+    def read_news(self, key: str, *, seen_changes: int, seen_remark: int) -> News:
         """See `TicketDesk`."""
         where = f"/issue/{quote(key, safe='')}"
         ticket = parse_ticket(self.get(where, fields=_FIELDS))
-        entries: list[dict[str, Any]] = []
-        for page in self._pages(f"{where}/changelog", start=seen_changes):
-            entries += page.get("values", [])
-        newest = self.get(f"{where}/comment", orderBy="-created", maxResults="50").get("comments", [])
-        return News(ticket, parse_changes(entries), parse_remarks(newest), seen_changes + len(entries))
+        entries = [one for page in self._pages(f"{where}/changelog", "values", seen_changes) for one in page]
+        remarks: list[Remark] = []
+        for page in self._pages(f"{where}/comment", "comments", 0, orderBy="-created"):
+            remarks += parse_remarks(page)
+            if not remarks or min(one.remark_id for one in remarks) <= seen_remark:
+                break
+        remarks.sort(key=lambda one: one.remark_id)
+        return News(ticket, parse_changes(entries), tuple(remarks), seen_changes + len(entries))
 
     def set_priority(self, key: str, priority: str) -> None:
         """See `TicketDesk`."""
@@ -143,13 +147,16 @@ class TicketsJira:
                 break
         return found
 
-    def _pages(self, path: str, *, start: int) -> Iterator[dict[str, Any]]:
-        at = start
+    def _pages(self, path: str, name: str, start: int, **fields: str) -> Iterator[list[Any]]:
+        """The items under `name`, page by page, as long as there are more."""
         for _ in range(_PAGES):
-            page = self.get(path, startAt=str(at), maxResults=str(_PAGE))
-            yield page
-            at += len(page.get("values", []))
-            if page.get("isLast", True) or not page.get("values"):
+            page = self.get(path, startAt=str(start), maxResults=str(_PAGE), **fields)
+            items = page.get(name)
+            if not isinstance(items, list) or not items:
+                return
+            yield items
+            start += len(items)
+            if start >= int(page.get("total") or 0):
                 return
 
     def _read(self, reply: HttpReply, so_what: str, shape: type[T], *, is_certain: bool = False) -> T:

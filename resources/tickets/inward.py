@@ -12,7 +12,8 @@ from domain.tickets.rules import TicketRules
 from domain.tickets.ticket import News
 from resources.incidents.desk import IncidentDesk
 from resources.incidents.rows import lock_facts
-from resources.tickets.rows import Claimed, record_news
+from resources.tickets.outcomes import record_news
+from resources.tickets.rows import Claimed
 
 
 def apply_news(

@@ -22,7 +22,7 @@ from domain.tickets.workflow import decide_step
 from domain.tickets.writing import Event, compose_comment, compose_draft, marker_line
 from resources.incidents.rows import read_view
 from resources.postgres.engine import transaction
-from resources.tickets import rows
+from resources.tickets import outcomes, rows
 from resources.tickets.listener import answer_requests, note_ticket
 from resources.tickets.reading import read_context, read_events
 
@@ -86,7 +86,7 @@ class Outward:
         with transaction(self.engine) as connection:
             detail = {"ticket": ticket.key, **({"found_again": True} if is_found else {})}
             note_ticket(connection, one.incident_id, kind="ticket-created", detail=detail, now=now)
-            rows.record_created(connection, one, ticket, priority=priority or ticket.priority)
+            outcomes.record_created(connection, one, ticket, priority=priority or ticket.priority)
 
     def _priority(self, one: rows.Claimed, view: IncidentView) -> str | None:
         return one.wanted_priority or self.rules.priority_of(view.severity)
@@ -98,7 +98,7 @@ class Outward:
         if wanted != news.ticket.priority:
             self.desk.set_priority(news.ticket.key, wanted)
         with transaction(self.engine) as connection:
-            rows.record_priority(connection, one, priority=wanted)
+            outcomes.record_priority(connection, one, priority=wanted)
         return False
 
     def _move(self, one: rows.Claimed, view: IncidentView, news: News) -> bool:
@@ -118,7 +118,7 @@ class Outward:
 
     def _record_moved(self, one: rows.Claimed, state: IncidentState | None, status: str) -> None:
         with transaction(self.engine) as connection:
-            rows.record_moved(connection, one, state=state.value if state else None, status=status)
+            outcomes.record_moved(connection, one, state=state.value if state else None, status=status)
 
     def _comment(self, one: rows.Claimed, view: IncidentView, news: News) -> bool:
         kinds = [kind.value for kind in self.rules.comments]
@@ -132,7 +132,7 @@ class Outward:
                 self.desk.comment(news.ticket.key, compose_comment(event, code=view.code))
                 self.observe("commented")
             with transaction(self.engine) as connection:
-                rows.record_told(connection, one, event_id=event.event_id)
+                outcomes.record_told(connection, one, event_id=event.event_id)
         return len(events) == _COMMENTS
 
 

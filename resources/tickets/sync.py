@@ -23,7 +23,7 @@ from resources.incidents.desk import IncidentDesk
 from resources.json_logs import get_logger
 from resources.notification.outcomes import retry_after_break, words_of
 from resources.postgres.engine import transaction
-from resources.tickets import rows
+from resources.tickets import outcomes, rows
 from resources.tickets.inward import apply_news
 from resources.tickets.listener import note_ticket, take_requests
 from resources.tickets.outward import Outward
@@ -99,7 +99,7 @@ class TicketSync:
             words = f"handling the ticket failed: {type(error).__name__}"
             return self._fail(one, DeliveryDelayedError(words, suggestion="a defect, please report it"), now)
         with transaction(self._engine) as connection:
-            rows.record_done(connection, one, now=now, is_more=is_more)
+            outcomes.record_done(connection, one, now=now, is_more=is_more)
         return "done"
 
     def _bring_together(self, one: rows.Claimed, now: datetime, counts: Counter[str]) -> bool:
@@ -107,7 +107,10 @@ class TicketSync:
             is_there = self._out.create(one, now=now)
             counts["created"] += is_there
             return is_there  # what happened since is carried over in the next pass
-        news, own = self._desk.read_news(one.key, seen_changes=one.seen_changes), self._desk.own_account()
+        news, own = (
+            self._desk.read_news(one.key, seen_changes=one.seen_changes, seen_remark=one.seen_comment_id),
+            self._desk.own_account(),
+        )
         with transaction(self._engine) as connection:
             counts["heard"] += apply_news(connection, self._incidents, self._rules, one, news, own_account=own, now=now)
         return self._out.carry(one, news)
@@ -123,7 +126,7 @@ class TicketSync:
         with transaction(self._engine) as connection:
             detail = {"ticket": one.key, "reason": error.reason}
             note_ticket(connection, one.incident_id, kind="ticket-gone", detail=detail, now=now)
-            rows.record_gone(connection, one, reason=words_of(error), now=now)
+            outcomes.record_gone(connection, one, reason=words_of(error), now=now)
         return "gone"
 
     def _fail(self, one: rows.Claimed, error: EtlmonError, now: datetime) -> str:
@@ -137,7 +140,7 @@ class TicketSync:
             if is_refused and not one.is_failing:
                 detail = {"ticket": one.key, "reason": reason}
                 note_ticket(connection, one.incident_id, kind="ticket-refused", detail=detail, now=now)
-            rows.record_failed(
+            outcomes.record_failed(
                 connection, one, reason=reason, due_at=due_at, is_unsent=is_unsent, is_attempt=not is_open
             )
         return "refused" if is_refused else "delayed"

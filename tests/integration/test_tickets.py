@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from domain.incidents.lifecycle import Action
 from domain.incidents.view import IncidentView
-from domain.tickets.document import plain_text
+from domain.tickets.document import document, paragraph, plain_text, words
 from domain.tickets.rules import OwnField, TicketRules
 from domain.vocabulary import Severity
 from resources.inbound.opening import open_responses
@@ -334,10 +334,11 @@ def test_many_comments_all_arrive_once_and_in_order(world: TicketWorld) -> None:
         world.act(view, Action.COMMENT, reason=f"note {number}")
     world.settle()
     assert [one.splitlines()[0] for one in world.comments(KEY)] == [f"ann: note {number}" for number in range(23)]
-    for number in range(3):
-        world.remark(KEY, f"answer {number}", who=ANN)
+    store = world.jira.store
+    for number in range(120):  # more than one page
+        store.comment(store.issues[KEY], store.account(ANN), document([paragraph(words(f"answer {number}"))]))
     world.settle()
-    assert [one.detail["reason"] for one in world.events(view, "comment")][23:] == [f"answer {n}" for n in range(3)]
+    assert [one.detail["reason"] for one in world.events(view, "comment")][23:] == [f"answer {n}" for n in range(120)]
 
 
 def test_broken_rules_keep_no_incident_from_being_told(platform: Platform, jira: Providers, tmp_path: Any) -> None:

@@ -12,12 +12,10 @@ from api.pages.flashes import Flash
 from api.pages.posted import Posted, PostedForm
 from api.pages.questions import Question, ask, carry_out
 from api.pages.rendering import render
+from api.routes.on_call import WeaknessAnswer, audit_now
 from domain.errors import InputDataError, NotFoundError
 from domain.notification.on_call import Override
-from domain.notification.readiness import Weakness
-from resources.channels import channels_of
 from resources.clock import utc_now
-from resources.notification.auditor import audit_notification
 from resources.notification.on_call import add_override, remove_override
 from resources.notification.on_call_board import read_board
 from resources.postgres.engine import transaction
@@ -84,12 +82,9 @@ def end_override(request: Request, override_id: OverrideId) -> Response:
     return carry_out(request, "/on-call", change)
 
 
-def list_weaknesses(request: Request) -> list[Weakness]:
+def list_weaknesses(request: Request) -> list[WeaknessAnswer]:
     """What keeps, or will keep, somebody from being told; silences first. For every page that has to warn of it."""
-    control = control_plane(request)
-    loaded = control.notification_rules.load()
-    with transaction(control.engine) as connection:
-        return audit_notification(connection, loaded, channels_of(control.settings), now=utc_now())
+    return audit_now(request).items
 
 
 def _add(request: Request, form: PostedForm) -> Flash:

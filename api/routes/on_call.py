@@ -11,13 +11,14 @@ from pydantic import Field
 from api.access import allow, control_plane, current_caller
 from api.wire import Instant, Limit, Offset, WireModel, answers
 from domain.notification.ical import render_ical
-from domain.notification.on_call import Override, Shift, list_shifts, on_call_at
+from domain.notification.on_call import Override, Shift, list_shifts
 from domain.notification.people import NAME
 from domain.notification.rules import NotificationRules
 from resources.channels import channels_of
 from resources.clock import utc_now
 from resources.notification.auditor import audit_notification
 from resources.notification.on_call import add_override, check_schedule, read_overrides, remove_override
+from resources.notification.on_call_board import ScheduleBoard, read_board
 from resources.postgres.engine import transaction
 
 router = APIRouter(prefix="/api/v1/on-call", tags=["on-call"])
@@ -114,8 +115,8 @@ def who_now(request: Request) -> OnCallList:
     control, now = control_plane(request), utc_now()
     rules = control.notification_rules()
     with transaction(control.engine) as connection:
-        overrides = read_overrides(connection, start=now, end=now + timedelta(days=14))
-    return OnCallList(at=now, items=[_now(rules, name, overrides, now) for name in sorted(rules.schedules)])
+        board = read_board(connection, rules, now=now, days=14)
+    return OnCallList(at=now, items=[_now(rules, one) for one in board.schedules])
 
 
 @router.get("/schedules/{schedule}")
@@ -208,19 +209,16 @@ def _shifts(request: Request, schedule: str, days: int) -> tuple[list[Shift], st
     return list_shifts(rules.schedules[schedule], now, end, overrides=overrides), rules.schedules[schedule].title
 
 
-def _now(rules: NotificationRules, name: str, overrides: list[Override], now: datetime) -> OnCallNow:
-    schedule, own = rules.schedules[name], [one for one in overrides if one.schedule == name]
-    found = on_call_at(schedule, now, overrides=own)
-    first = list_shifts(schedule, now, now + timedelta(days=14), overrides=own)[0]
-    known = rules.people.get(found.person or "")
+def _now(rules: NotificationRules, one: ScheduleBoard) -> OnCallNow:
+    known = rules.people.get(one.present.person or "")
     return OnCallNow(
-        schedule=name,
-        title=schedule.title,
-        time_zone=schedule.time_zone,
-        person=found.person,
+        schedule=one.name,
+        title=one.title,
+        time_zone=one.time_zone,
+        person=one.present.person,
         person_title=known.title if known else None,
-        source=found.source,
-        until=first.ends_at,
+        source=one.present.source,
+        until=one.present.ends_at,
     )
 
 

@@ -208,4 +208,6 @@ def test_holding_back_and_standing_in_without_a_script_and_nothing_for_a_viewer(
     for path in ("/incidents", "/incidents/INC-1", "/alerts/1", "/silences", "/on-call", "/messages"):
         page = viewer.go(path)
         assert page.locator("main form[method=post], main a[data-dialog]").count() == 0, path
+    null = empty_site.client.post("/login", data={"username": "a\x00b"}, headers={"Accept": "text/html"})
+    assert null.status_code == 422
     assert viewer.go("/incidents/INC-1/resolve").locator("main").inner_text().count("You may not do this") == 1

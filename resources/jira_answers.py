@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import orjson
@@ -38,7 +37,6 @@ def parse_changes(entries: Sequence[object]) -> tuple[Change, ...]:
             what=str(item.get("fieldId") or item.get("field", "")),
             to_id=str(item.get("to") or ""),
             to=str(item.get("toString") or ""),
-            at=parse_instant(entry.get("created")),
         )
         for entry in map(_object, entries)
         for item in map(_object, _list(entry.get("items")))
@@ -66,14 +64,6 @@ def parse_transition(answer: object) -> Transition:
     ]
     to = str(_object(one.get("to")).get("name", ""))
     return Transition(str(one.get("id", "")), str(one.get("name", "")), to, "resolution" in fields, tuple(missing))
-
-
-def parse_instant(value: object) -> datetime | None:
-    """`2026-01-03T14:23:05.000+0000`; None for anything else."""
-    try:
-        return datetime.strptime(str(value), "%Y-%m-%dT%H:%M:%S.%f%z")
-    except ValueError:
-        return None
 
 
 def explain(body: bytes) -> str:

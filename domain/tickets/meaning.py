@@ -16,7 +16,6 @@ from domain.tickets.rules import TicketRules
 from domain.tickets.ticket import Change, News, Person
 
 CAUSE = "jira"
-_OVER = frozenset({IncidentState.RESOLVED, IncidentState.CLOSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +43,10 @@ class Reader:
         change, meaning = self._last(news, "status"), self.rules.meaning_of(news.ticket.status)
         if change is None or meaning is None or news.ticket.status == seen.status:
             return []
-        is_over = facts.state in _OVER
+        is_over = facts.state.is_over
         if is_over == (meaning is Action.RESOLVE) and meaning in {Action.RESOLVE, Action.REOPEN}:
             return []  # "Done" of what is over, "To Do" of what is open anyway
-        if is_over and seen.told_state not in _OVER:
+        if is_over and not (seen.told_state and IncidentState(seen.told_state).is_over):
             return []  # he did not know yet that it is over: nothing of his was a reopening, whatever the clocks say
         actor, why = self.name(change.author), f"{news.ticket.key} is {clean(news.ticket.status, limit=60)}"
         wanted = Request(meaning, actor, CAUSE, self.now, reason=why)
@@ -56,7 +55,7 @@ class Reader:
 
     def _assignee(self, news: News, facts: IncidentFacts) -> list[Request]:
         change = self._last(news, "assignee")
-        if change is None or facts.state in _OVER:
+        if change is None or facts.state.is_over:
             return []
         assignee = self.name(Person(change.to_id, change.to)) if change.to_id else None
         if assignee == facts.assignee:

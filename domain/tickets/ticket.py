@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from domain.notification.message import DeliveryRefusedError
@@ -64,7 +63,6 @@ class Change:
     what: str
     to_id: str
     to: str
-    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -339,6 +340,13 @@ def test_many_comments_all_arrive_once_and_in_order(world: TicketWorld) -> None:
         store.comment(store.issues[KEY], store.account(ANN), document([paragraph(words(f"answer {number}"))]))
     world.settle()
     assert [one.detail["reason"] for one in world.events(view, "comment")][23:] == [f"answer {n}" for n in range(120)]
+
+
+def test_workers_side_by_side_make_each_ticket_once(world: TicketWorld) -> None:
+    views = [world.open() for _ in range(8)]
+    with ThreadPoolExecutor(3) as threads:
+        created = sum(one.created for one in threads.map(lambda _: world.sync(), range(3)))
+    assert created == len(world.jira.store.issues) == len(views)
 
 
 def test_broken_rules_keep_no_incident_from_being_told(platform: Platform, jira: Providers, tmp_path: Any) -> None:

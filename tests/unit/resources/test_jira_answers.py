@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -40,7 +39,6 @@ def test_a_history_tells_who_changed_what() -> None:
     }
     status, assignee = parse_changes([entry])
     assert (status.author.name, status.what, status.to) == ("Ann", "status", "Done")
-    assert status.at == datetime(2026, 3, 10, 12, 5, 59, 123_000, tzinfo=UTC)
     assert (assignee.what, assignee.to_id) == ("assignee", "")
 
 

@@ -31,9 +31,9 @@ _WORDS = {
     Action.RESOLVE: ["The fault is over. Escalation ends, all clocks stop, and those who were told hear of it."],
     Action.CLOSE: ["Nothing is left to do. It can be reopened."],
     Action.REOPEN: ["It begins anew: those on call are told again, and the clocks run on with what was spent."],
-    Action.SNOOZE: ["Nobody is told and no clock runs until then. It wakes by itself; a new alert is recorded meanwhile."],
+    Action.SNOOZE: ["Nothing escalates and no clock runs until then. It wakes by itself."],
     Action.ASSIGN: ["Who is to have it from now on."],
-    Action.SET_SEVERITY: ["The clocks get the targets of the other severity; a higher one tells people anew."],
+    Action.SET_SEVERITY: ["The clocks get the targets of the other severity; a higher one tells people anew while nobody has it."],
     Action.MERGE: ["Its alerts move to the other incident, which goes on alone; this one is closed. Splitting undoes it."],
 }  # fmt: skip
 

@@ -23,7 +23,7 @@ router = page_router()
 Kind = Annotated[Literal["silence", "window", "noise"], Path()]
 _TITLES = {"silence": "New silence", "window": "New maintenance window", "noise": "New entry of the allow-list"}
 _LENGTHS = [(1800, "30 minutes"), (3600, "1 hour"), (7200, "2 hours"), (14_400, "4 hours"), (28_800, "8 hours"),
-            (86_400, "1 day"), (604_800, "7 days"), (0, "until the instant below")]  # fmt: skip
+            (86_400, "1 day"), (604_800, "7 days")]  # fmt: skip
 
 
 @router.get("/silences/new")
@@ -95,9 +95,9 @@ def _matchers(form: PostedForm) -> list[dict[str, str]]:
 
 
 def _end(form: PostedForm, now: datetime) -> datetime:
-    if seconds := form.number("length_s"):
-        return max(form.instant("starts_at") or now, now) + timedelta(seconds=seconds)
-    found = form.instant("ends_at")
+    """The instant that was written; else so long after the beginning."""
+    length = timedelta(seconds=form.number("length_s"))
+    found = form.instant("ends_at") or (max(form.instant("starts_at") or now, now) + length if length else None)
     if found is None:
         raise InputDataError("a silence needs an end", suggestion="choose a length, or give the instant")
     return found

@@ -42,7 +42,7 @@ export const openDialog = async (url, from) => {
     if (isCancel || event.target === dialog) close(dialog);
   });
   dialog.showModal();
-  (dialog.querySelector("[autofocus], input:not([type=hidden]), textarea, [data-cancel]") ?? dialog).focus();
+  (dialog.querySelector("[autofocus], input:not([type=hidden]), select, textarea, [data-cancel]") ?? dialog).focus();
 };
 
 document.addEventListener("click", (event) => {

@@ -83,7 +83,7 @@ class TicketSync:
                 break
             outcome = self._sync(one, at, counts)
             counts[outcome] += 1
-            failed = 0 if outcome == "done" else failed + 1
+            failed = 0 if outcome in {"done", "created"} else failed + 1
             if failed >= _FAILURES or passed > budget_s:
                 break
         return Synced(**{name: counts[name] for name in Synced.__dataclass_fields__})
@@ -100,13 +100,11 @@ class TicketSync:
             return self._fail(one, DeliveryDelayedError(words, suggestion="a defect, please report it"), now)
         with transaction(self._engine) as connection:
             outcomes.record_done(connection, one, now=now, is_more=is_more)
-        return "done"
+        return "created" if one.key is None and is_more else "done"
 
     def _bring_together(self, one: rows.Claimed, now: datetime, counts: Counter[str]) -> bool:
         if one.key is None:
-            is_there = self._out.create(one, now=now)
-            counts["created"] += is_there
-            return is_there  # what happened since is carried over in the next pass
+            return self._out.create(one, now=now)  # what happened since is carried over in the next pass
         news, own = (
             self._desk.read_news(one.key, seen_changes=one.seen_changes, seen_remark=one.seen_comment_id),
             self._desk.own_account(),

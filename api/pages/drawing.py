@@ -14,6 +14,8 @@ from resources.incidents.graph import Signal
 
 WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, ROW = 960.0, 300.0, 64.0, 16.0, 28.0, 17.0
 _LETTER, _MOST_ROWS = 7.2, 5
+#: What differs by less, relatively or at all, is drawn as a flat line.
+_FLAT, _NOTHING = 1e-6, 1e-9
 Points = Sequence[tuple[float, float]]
 _STEPS_S = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800)
 
@@ -48,7 +50,7 @@ class Picture:
     band: str
     threshold_y: float | None
     x_ticks: list[tuple[float, datetime]]
-    y_ticks: list[tuple[float, float]]
+    y_ticks: list[tuple[float, str]]
     marks: list[PlacedMark]
 
 
@@ -85,25 +87,22 @@ def draw_signal(
         band=" ".join(f"{_path([*above, *below[::-1]])}Z" for above, below in bands if len(above) > 1),
         threshold_y=None if threshold is None else y_of(threshold),
         x_ticks=[(x_of(at), at) for at in _instants(since, until)],
-        y_ticks=[(y_of(value), value) for value in _round_numbers(low, high)],
+        y_ticks=[(y_of(value), f"{value:,.6g}") for value in _round_numbers(low, high)],
         marks=placed,
     )
 
 
 def _range(frame: pl.DataFrame, threshold: float | None) -> tuple[float, float]:
     """Of values and limit, with room; the band widens it by its own height at most, so that the line stays readable."""
-    value, edges = (
-        frame["metric_value"].drop_nulls(),
-        pl.concat([frame["lower"], frame["upper"]]).fill_nan(None).drop_nulls(),
-    )
-    seen = [*value.to_list(), *([] if threshold is None else [threshold])]
+    edges = pl.concat([frame["lower"], frame["upper"]]).fill_nan(None).drop_nulls().to_list()
+    seen = [*frame["metric_value"].drop_nulls().to_list(), *([] if threshold is None else [threshold])]
     low, high = min(seen), max(seen)
-    spread = (high - low) or abs(high) or 1.0
-    low = min([low, *(max(one, low - spread / 2) for one in edges.to_list())])
-    high = max([high, *(min(one, high + spread / 2) for one in edges.to_list())])
-    if low >= 0 and low < (high - low) / 2:
-        return 0.0, high + (high or 1.0) * 0.06
-    room = ((high - low) or spread) * 0.08
+    spread = max(high - low, _FLAT * max(abs(low), abs(high)), _NOTHING)
+    low = min([low, *(max(one, low - spread / 2) for one in edges)])
+    high = max([high, *(min(one, high + spread / 2) for one in edges)])
+    if 0 <= low <= (high - low) / 2:
+        return 0.0, high * 1.06 if high > _NOTHING else 1.0
+    room = max(high - low, spread) * 0.08
     return low - room, high + room
 
 
@@ -144,8 +143,8 @@ def _instants(since: datetime, until: datetime) -> list[datetime]:
 
 
 def _round_numbers(low: float, high: float) -> list[float]:
-    """Four or five of 1, 2, 5 × 10ⁿ within the range."""
-    rough = (high - low) / 4
+    """Two to six multiples of 1, 2, 5 × 10ⁿ within the range."""
+    rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(one * power for one in (1, 2, 5, 10) if one * power >= rough)
     first = math.ceil(low / step)

@@ -47,7 +47,8 @@ def choose_stretch(
     onset_at: datetime, over_at: datetime | None, *, now: datetime, is_whole: bool
 ) -> tuple[datetime, datetime]:
     """From two hours before the fault to half an hour after its end; a day at most unless the whole is wanted."""
-    since, until = onset_at - _BEFORE, min(now, (over_at or now) + _AFTER)
+    since = min(onset_at, now) - _BEFORE
+    until = max(min(now, (over_at or now) + _AFTER), since + _AFTER)
     return since, until if is_whole else min(until, since + _LONGEST)
 
 

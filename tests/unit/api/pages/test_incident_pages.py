@@ -88,6 +88,8 @@ def test_a_short_stretch_is_shown_around_the_fault_and_the_whole_on_demand() -> 
     assert (since, until) == (NOW - timedelta(hours=2), NOW + timedelta(hours=22))
     assert choose_stretch(NOW, None, now=late, is_whole=True)[1] == late
     assert choose_stretch(NOW, NOW, now=late, is_whole=False)[1] == NOW + timedelta(minutes=30)
+    since, until = choose_stretch(late, NOW, now=NOW, is_whole=True)  # an onset that another clock sees ahead of ours
+    assert since < until
 
 
 def make_entry(kind: str, *, actor: str = "ann", cause: str = "sms", **detail: Any) -> TimelineEntry:

@@ -114,3 +114,22 @@ def test_the_allow_list_from_the_terminal(world: AlertWorld, capsys: pytest.Capt
     assert world.rows("SELECT suppressed_by FROM alerts")[0].suppressed_by == "allow-list"
     assert "tells again" in run(capsys, "allow", "remove", "api-latency-p99", "service=loader")
     assert json.loads(run(capsys, "allow", "list", "--json")) == []
+
+
+@pytest.mark.requirement("E5")
+def test_a_drill_from_the_terminal(world: AlertWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no drill yet" in run(capsys, "drill", "list")
+    assert "connection-pool" in run(capsys, "drill", "scenarios")
+    started = run(capsys, "drill", "start", "connection-pool", "--duration", "1h")
+    assert "SYNTHETIC  RUNNING" in started
+    assert world.rows("SELECT is_drill FROM incidents")[0].is_drill
+    report = run(capsys, "drill", "report", "1")
+    assert "(by nobody)" in report
+    assert "incidents INC-1" in report
+    assert json.loads(run(capsys, "drill", "report", "1", "--json"))["alerts"] == 1
+    assert "aborted by cli:" in run(capsys, "drill", "stop")
+    assert world.rows("SELECT state FROM incidents")[0].state == "CLOSED"
+    (listed,) = json.loads(run(capsys, "drill", "list", "--json"))
+    assert (listed["state"], listed["outcome"]) == ("ENDING", "ABORTED")
+    who = world.rows("SELECT action FROM audit_entries WHERE resource = 'drills' ORDER BY sequence")
+    assert [row.action for row in who] == ["drill.start", "drill.stop"]

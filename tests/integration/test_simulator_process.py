@@ -17,6 +17,9 @@ import pytest
 from prometheus_api_client import PrometheusConnect
 from sqlalchemy import create_engine, text
 
+from domain.errors import ConflictError
+from resources.clock import utc_now
+from resources.drills.faults_simulator import SimulatorFaults
 from resources.simulator.control_client import ControlClient
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,6 +104,18 @@ def test_a_fault_asked_for_shows_in_metrics_and_logs_and_stops(simulator: Simula
     wait_for(lambda: httpx.post(search, json=query, timeout=30).json().get("count", 0) >= 3)
     (stopped,) = client.stop("missing-data")
     assert stopped["state"] == "over"
+    drills, now = SimulatorFaults(home), utc_now()
+    assert drills.is_there()
+    for _ in range(2):  # a drill's start whose answer got lost is repeated
+        drills.make("connection-pool", at=now, for_s=600)
+    with pytest.raises(ConflictError):
+        drills.make("error-burst", at=now, for_s=600)
+    for _ in range(2):
+        drills.clear("connection-pool")
+    states = [
+        one["state"] for one in client.ground_truth() if one["name"] == "connection-pool" and one["origin"] != "seeded"
+    ]
+    assert states == ["over"]
 
 
 @pytest.mark.requirement("A18")

@@ -18,6 +18,10 @@ from domain.detection.window import Floats, SignalsWindow
 _IDENTITY = {"position": pl.Int64(), "identity": pl.String()}
 
 
+#: A series may miss one sample before it counts as silent.
+STEPS_OF_SILENCE = 2.5
+
+
 @dataclass(frozen=True, slots=True)
 class Firing:
     """An identity of a rule that fires: since when, and what it was fired with. Pending: a composite whose `for_s` is not over."""
@@ -59,7 +63,23 @@ def key_samples(rule: Rule, window: SignalsWindow, judged: Judged, before: Seque
     ).join(of_series, on="position")
     firing = pl.Series([one.identity for one in before], dtype=pl.String)
     concerned = pl.concat([frame.filter("is_bad")["identity"].unique(), firing])
-    return key_frame(frame.filter(pl.col("identity").is_in(concerned.implode())))
+    chosen = frame.filter(pl.col("identity").is_in(concerned.implode()))
+    return key_frame(_hear_silence(chosen, rule, window) if window.is_history else chosen)
+
+
+def _hear_silence(frame: pl.DataFrame, rule: Rule, window: SignalsWindow) -> pl.DataFrame:
+    """In a history, what fell silent for `stale_s` is over at that moment, as `vanished` says of it at run time."""
+    stale_us, recover_us = int(rule.stale_s * 1e6), int(rule.recover.for_s * 1e6)
+    positions = frame["position"].to_numpy()
+    known = {"step_us": window.step_us[positions], "complete_us": window.complete_until_us[positions]}
+    ordered = frame.with_columns(**{name: pl.Series(values) for name, values in known.items()}).sort(
+        "identity", "at_us"
+    )
+    gap = pl.col("at_us").shift(-1).over("identity").fill_null(pl.col("complete_us")) - pl.col("at_us")
+    last = ordered.filter(gap > pl.max_horizontal(pl.lit(stale_us), STEPS_OF_SILENCE * pl.col("step_us")))
+    over = last.with_columns(is_bad=pl.lit(value=False), is_good=pl.lit(value=True), at_us=pl.col("at_us") + stale_us)
+    since = over.with_columns(at_us=pl.col("at_us") - min(recover_us, stale_us - 1))
+    return pl.concat([frame, *(added.drop(*known) for added in (since, over))])
 
 
 def key_frame(frame: pl.DataFrame) -> Keyed:

@@ -9,14 +9,12 @@ import polars as pl
 
 from domain.detection.alert_event import AlertEvent
 from domain.detection.event_texts import Fact, make_event
-from domain.detection.keyed import Firing, Keyed, read_identities
+from domain.detection.keyed import STEPS_OF_SILENCE, Firing, Keyed, read_identities
 from domain.detection.rule import CapacityNear, LogPattern, Rule
 from domain.detection.window import Selection, SignalsWindow
 
 #: A loader that has captured nothing for so long is not late but gone.
 _LOADER_GONE_US = 86_400_000_000
-#: A series may miss one sample before it counts as silent.
-_STEPS = 2.5
 _NEVER_US = -(2**62)
 
 
@@ -49,7 +47,7 @@ def end_vanished(
     for identity, one in firing.items():
         reach = reaches.get(identity, _Reach(now_us, 0))
         silent_us = reach.complete_us - last_us.get(identity, _NEVER_US)
-        is_silent = silent_us > max(stale_us, int(_STEPS * reach.step_us))
+        is_silent = silent_us > max(stale_us, int(STEPS_OF_SILENCE * reach.step_us))
         if is_silent or now_us - reach.complete_us > _LOADER_GONE_US:
             why = f"no sample for {rule.stale_s:.0f} s: its object is gone, or nothing is measured there any more"
             over.append(make_event(rule, one, is_firing=False, at=now, fact=Fact(over=why)))

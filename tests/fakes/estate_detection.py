@@ -69,9 +69,9 @@ class EstateEvidence:
 
     def capacity(self) -> pl.DataFrame:
         """None."""
-        types = {"series_id": pl.Int64, "computed_at": TIMESTAMP, "reaches_at": TIMESTAMP}
-        numbers = dict.fromkeys(("probability", "current", "limit_value", "growth_per_day"), pl.Float64)
-        return pl.DataFrame(schema={**types, **numbers})
+        schema: dict[str, pl.DataType] = {"series_id": pl.Int64(), "computed_at": TIMESTAMP, "reaches_at": TIMESTAMP}
+        numbers = dict.fromkeys(("probability", "current", "limit_value", "growth_per_day"), pl.Float64())
+        return pl.DataFrame(schema={**schema, **numbers})
 
     def reach_us(self, _kind: str) -> int:
         """Everything is judged."""

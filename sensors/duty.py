@@ -24,7 +24,7 @@ from dagster import (
 from resources import operations
 from resources.clock import utc_now
 from resources.dagster_bindings import PlatformResource
-from resources.drills.opening import open_drill_desk
+from resources.drills.opening import is_drill_due, open_drill_desk
 from resources.duty.round import is_round_due, make_round
 from resources.notification.on_call_import import import_rotas
 from resources.notification.rule_store import RuleStore
@@ -145,7 +145,7 @@ def drills_due(_: SensorEvaluationContext, platform: PlatformResource) -> RunReq
     """The run key names the slot of time."""
     now = utc_now()
     with platform.records() as engine:
-        is_due = open_drill_desk(platform.settings(), engine).is_due(now=now)
+        is_due = is_drill_due(platform.settings(), engine, now=now)
     return RunRequest(run_key=f"drills-{int(now.timestamp()) // _SLOT_S}") if is_due else SkipReason("no drill is due")
 
 

@@ -118,8 +118,8 @@ def remove_override(override_id: Annotated[int, typer.Argument()], user: User = 
 
 @app.command(
     "import",
-    help="Read the rotas that PagerDuty, Opsgenie or calendars keep (`external` of a schedule) for the coming 14 days. Exit code 1 when one "
-    "cannot be read.\n\nExample: etlmon on-call import",
+    help="Read the rotas that PagerDuty, Opsgenie or calendars keep (`external` of a schedule) for the coming 14 days. Exit code 1 when "
+    "one cannot be read.\n\nExample: etlmon on-call import",
 )
 def import_(user: User = None, as_json: AsJson = False, home: Home = None) -> None:
     """See the decorator: the help has an example."""

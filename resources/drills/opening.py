@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import Engine
 
 from domain.drills.scenario import DrillRules
@@ -10,6 +12,8 @@ from resources.alerts.opening import open_incident_desk
 from resources.alerts.policy import load_correlation_policy
 from resources.drills.desk import DrillDesk
 from resources.drills.faults_simulator import SimulatorFaults
+from resources.drills.rows import find_open_drill
+from resources.postgres.engine import transaction
 from resources.rule_files import load_rule_file, shipped_rules
 from resources.settings import Settings
 
@@ -33,3 +37,11 @@ def open_drill_desk(settings: Settings, engine: Engine) -> DrillDesk:
     incidents = open_incident_desk(settings)
     alerts = AlertDesk(incidents, load_correlation_policy(settings.rules_path))
     return DrillDesk(engine, alerts, incidents, SimulatorFaults(settings.home), load_drill_rules(settings))
+
+
+def is_drill_due(settings: Settings, engine: Engine, *, now: datetime) -> bool:
+    """Whether a drill waits for `DrillDesk.advance`; while none is under way one statement answers, and no rule file is read."""
+    with transaction(engine) as connection:
+        if find_open_drill(connection) is None:
+            return False
+    return open_drill_desk(settings, engine).is_due(now=now)

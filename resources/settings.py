@@ -257,8 +257,11 @@ def load_settings(**overrides: object) -> Settings:
     Raises:
         ConfigurationError: naming the variable, the value's fault and the remedy.
     """
+    given = {k: v for k, v in overrides.items() if v is not None}
     try:
-        settings = Settings(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
+        settings = Settings(**given)  # type: ignore[arg-type]
+        if (demo := demo_file(settings.home.expanduser())).exists():
+            settings = Settings(_env_file=(demo, ".env"), **given)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
         name = "ETLMON_" + "_".join(str(part) for part in first["loc"]).upper()
@@ -268,6 +271,11 @@ def load_settings(**overrides: object) -> Settings:
             variable=name,
         ) from None
     return settings.model_copy(update={"home": settings.home.expanduser().resolve()})
+
+
+def demo_file(home: Path) -> Path:
+    """The settings of a demo while it runs: every command on its home sees the simulated channels as the platform does."""
+    return home / "run" / "demo.env"
 
 
 def export_environment(settings: Settings) -> dict[str, str]:

@@ -11,13 +11,13 @@ import yaml
 
 from resources.launch.processes import Child
 from resources.launch.starting import Start, free_port
-from resources.settings import Settings
+from resources.settings import Settings, demo_file
 from resources.simulator.channel_environment import channel_environment
 from resources.simulator.ports import Ports, is_free, load_ports, save_ports
 
 
 def simulated_channels(settings: Settings) -> dict[str, str]:
-    """Every channel leads to the receivers of the estate; what the environment sets already stays as it is.
+    """Every channel leads to the receivers of the estate; what the environment sets already stays as it is. Left in a file, too.
 
     The ports are chosen here, because those who send start before the estate has fed its history.
     """
@@ -33,7 +33,11 @@ def simulated_channels(settings: Settings) -> dict[str, str]:
     wanted = channel_environment(
         f"http://127.0.0.1:{ports.http}/receivers", smtp_url=f"smtp://127.0.0.1:{ports.smtp}"
     ) | {"ETLMON_PUBLIC_URL": f"http://{settings.api_host}:{settings.api_port}"}
-    return {name: value for name, value in wanted.items() if name not in os.environ}
+    chosen = {name: value for name, value in wanted.items() if name not in os.environ}
+    file = demo_file(settings.home)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(f"{name}={value}\n" for name, value in chosen.items()))
+    return chosen
 
 
 def start_simulator(start: Start) -> Child:

@@ -19,7 +19,7 @@ from resources.launch.starting import Start, answers, await_ready, run_to_end
 from resources.launch.up_file import UpFile, remove_up_file, write_up_file
 from resources.platform import open_database
 from resources.secret_files import load_token
-from resources.settings import Settings, export_environment
+from resources.settings import Settings, demo_file, export_environment
 
 STEPS = ("database", "API", "Dagster", "synthetic estate", "loaders", "history")
 
@@ -33,6 +33,7 @@ def run_platform(settings: Settings, display: Display, *, is_demo: bool, is_leav
     """
     display.plan(*(step for step in STEPS if is_demo or step != "synthetic estate"))
     _check_ports(settings)
+    demo_file(settings.home).unlink(missing_ok=True)
     display.begin("database", "embedded PostgreSQL" if settings.database_url is None else "external PostgreSQL")
     processes = Processes()
     with open_database(settings) as url:
@@ -67,6 +68,7 @@ def run_platform(settings: Settings, display: Display, *, is_demo: bool, is_leav
         finally:
             display.note("stopping …")
             remove_up_file(settings.home)
+            demo_file(settings.home).unlink(missing_ok=True)
             processes.stop()
 
 

@@ -3,115 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 import shutil
 import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
 from resources.launch.dagster_control import DagsterControl
 from resources.postgres.embedded import remove_server_data
+from tests.fakes.demo import Demo, wait_for
 
 pytestmark = pytest.mark.timeout(1500)
-STARTED = "history ("
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class Demo:
-    """`etlmon up --demo` in a process of its own, as a newcomer starts it."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.api, self.ui = free_port(), free_port()
-        self.environment = {**os.environ, "ETLMON_DEMO_DAYS": "8", "ETLMON_HOME": str(home)}
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [
-            self.program,
-            "up",
-            "--demo",
-            "--home",
-            str(self.home),
-            "--api-port",
-            str(self.api),
-            "--ui-port",
-            str(self.ui),
-        ]
-        self.output = self.home.parent / f"up-{time.monotonic_ns()}.log"
-        with self.output.open("wb") as output:
-            self.process = subprocess.Popen(command, env=self.environment, stdout=output, stderr=output)
-        wait_for(lambda: STARTED in self.said(), 600, self.said, alive=self.process)
-
-    @property
-    def program(self) -> str:
-        return str(Path(sys.executable).parent / "etlmon")
-
-    def said(self) -> str:
-        return self.output.read_text()
-
-    def call(self, *arguments: str, code: int | None = 0) -> str:
-        done = subprocess.run(
-            [self.program, *arguments], env=self.environment, capture_output=True, text=True, timeout=120, check=False
-        )
-        assert code is None or done.returncode == code, done.stderr
-        return done.stdout
-
-    def query(self, sql: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(self.call("query", sql, "--format", "json"))
-        return found
-
-    def stop(self, number: signal.Signals) -> int:
-        assert self.process is not None
-        self.process.send_signal(number)
-        return self.process.wait(60)
-
-    def processes(self) -> list[str]:
-        """Everything that still runs for this home: by its command line, folder, or environment."""
-        instance = (self.home / "instance_id").read_text()
-        found = []
-        for process in psutil.process_iter(["pid", "cmdline"]):
-            command = " ".join(process.info["cmdline"] or [])
-            try:
-                belongs = (
-                    str(self.home) in command
-                    or instance in command
-                    or process.environ().get("ETLMON_HOME") == str(self.home)
-                )
-            except psutil.Error:
-                continue
-            if belongs and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(f"{process.pid} {command[:150]}")
-        return found
-
-
-def wait_for(
-    is_true: Callable[[], bool],
-    seconds: float,
-    explain: Callable[[], str],
-    *,
-    alive: subprocess.Popen[bytes] | None = None,
-) -> None:
-    deadline, pause = time.monotonic() + seconds, threading.Event()
-    while not is_true():
-        assert alive is None or alive.poll() is None, explain()
-        assert time.monotonic() < deadline, explain()
-        pause.wait(0.25)
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +100,6 @@ def test_a_fault_on_demand_is_known_as_ground_truth(demo: Demo) -> None:
     demo.call("simulate", "fault", "error-burst", "--for", "10m")
     active = json.loads(demo.call("simulate", "active", "--json"))
     assert "error-burst" in json.dumps(active)
-    demo.call("simulate", "stop", "error-burst")
 
 
 @pytest.mark.requirement("A17")
@@ -209,6 +113,40 @@ def test_a_pushed_signal_is_in_the_lake_within_two_minutes(demo: Demo) -> None:
     assert answer.status_code == 202, answer.text
     sql = "SELECT metric_value FROM signals_wide WHERE loader_code = 'PUSHED'"
     wait_for(lambda: demo.query(sql) == [{"metric_value": 42.0}], 150, demo.said)
+
+
+@pytest.mark.requirement("D7")
+@pytest.mark.requirement("E2")
+@pytest.mark.requirement("H1")
+def test_the_fault_is_one_incident_that_people_hear_of_and_take(demo: Demo) -> None:
+    """The error burst of the test before still lasts."""
+
+    def incidents() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(demo.call("incident", "list", "--service", "loader", "--json"))[
+            "items"
+        ]
+        return found
+
+    def received(channel: str) -> list[str]:
+        port = json.loads((demo.home / "simulator" / "ports.json").read_text())["http"]
+        told = httpx.get(f"http://127.0.0.1:{port}/simulator/received", params={"receiver": channel}, trust_env=False)
+        return [text for text in (json.dumps(one) for one in told.json()["items"]) if code in text]
+
+    wait_for(lambda: any(one["severity"] == "HIGH" for one in incidents()), 400, demo.said)
+    (incident,) = incidents()
+    code = incident["code"]
+    for channel in ("slack", "email", "sms", "jira"):
+        wait_for(lambda channel=channel: bool(received(channel)), 120, lambda channel=channel: f"nothing at {channel}")
+    link = re.search(rf"http://127\.0\.0\.1:{demo.api}/ack/[\w.~-]+", received("sms")[0])
+    assert link is not None, received("sms")[0]
+    with httpx.Client(trust_env=False) as phone:
+        assert phone.get(link[0]).status_code == 200
+        assert incidents()[0]["state"] == "OPEN", "looking at the link takes nothing"
+        assert phone.post(link[0]).status_code == 200
+    assert incidents()[0]["state"] == "ACKNOWLEDGED"
+    assert "has stopped: acknowledged by" in demo.call("why", str(incident["rootAlertId"]))
+    assert "nobody would be told" not in demo.call("doctor", code=None), "commands see the channels of the demo"
+    demo.call("simulate", "stop", "error-burst")
 
 
 @pytest.mark.requirement("K1")

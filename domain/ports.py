@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from domain.answers import Answer
 from domain.loaders.definition import Connection, LoaderDefinition
@@ -33,6 +33,19 @@ class MessageChannel(Protocol):
         Raises:
             DeliveryRefusedError: it will never be taken.
             DeliveryDelayedError: again later; a message whose answer was lost may have gone out.
+        """
+        ...
+
+
+@runtime_checkable
+class SearchableChannel(MessageChannel, Protocol):
+    """A channel whose provider can say what it already has."""
+
+    def find(self, message: Message) -> Receipt | None:
+        """The receipt of this very message from an attempt whose outcome was lost; None when the provider has it not.
+
+        Raises:
+            DeliveryError: the provider does not say.
         """
         ...
 

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from domain.notification.message import Channel, Message, Receipt
 from domain.notification.texts import ASKING, incident_number
-from domain.ports import MessageChannel
+from domain.ports import MessageChannel, SearchableChannel
 from resources.ack_links import AckLinks
 from resources.aws_signature import AwsCredentials
 from resources.chat_slack import ChatSlack, Earlier, SlackWorkspace
@@ -51,11 +51,18 @@ class WithAckLink:
 
     def send(self, message: Message) -> Receipt:
         """See `MessageChannel`."""
+        return self._channel.send(self._with_link(message))
+
+    def find(self, message: Message) -> Receipt | None:
+        """See `SearchableChannel`; None where the channel is none."""
+        return self._channel.find(self._with_link(message)) if isinstance(self._channel, SearchableChannel) else None
+
+    def _with_link(self, message: Message) -> Message:
         incident_id = incident_number(str(message.facts.get("code", "")))
         if incident_id is None or message.kind not in ASKING or message.facts.get("ack_url"):
-            return self._channel.send(message)
+            return message
         url = self._links.url_for(incident_id, recipient=message.recipient, now=self._clock())
-        return self._channel.send(replace(message, facts={**message.facts, "ack_url": url}))
+        return replace(message, facts={**message.facts, "ack_url": url})
 
 
 def ack_links_of(settings: Settings) -> AckLinks:

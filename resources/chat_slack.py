@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from pydantic import SecretStr
 
@@ -30,6 +31,7 @@ _CHANGES = frozenset({MessageKind.UPDATED, MessageKind.ACKNOWLEDGED, MessageKind
 _LATER = frozenset(
     {"ratelimited", "rate_limited", "fatal_error", "internal_error", "service_unavailable", "request_timeout"}
 )
+_FORM, _SKEW_S = "application/x-www-form-urlencoded", 30.0
 _NO_LONGER_THERE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found"})
 
 
@@ -44,7 +46,7 @@ class SlackWorkspace:
 
 
 class ChatSlack:
-    """A `MessageChannel`."""
+    """A `SearchableChannel`."""
 
     def __init__(self, workspace: SlackWorkspace, *, earlier: Earlier = lambda _: None) -> None:
         self._workspace = workspace
@@ -68,6 +70,32 @@ class ChatSlack:
             if self._workspace.webhook_url is None:
                 raise
             return self._after(error, message, body)
+
+    def find(self, message: Message) -> Receipt | None:
+        """The message in the channel's history that bears our key (scopes channels:history, groups:history).
+
+        A message that changes an earlier one is not looked for: changing it twice shows nothing new. Nor is one by webhook.
+        """
+        token = self._workspace.bot_token
+        if token is None or (message.kind in _CHANGES and self._earlier(message)):
+            return None
+        place = check_slack(message.address)
+        asked = {
+            "channel": place,
+            "oldest": f"{message.created_at.timestamp() - _SKEW_S:.6f}",
+            "limit": "200",
+            "include_all_metadata": "true",
+        }
+        headers = {"Authorization": f"Bearer {token.get_secret_value()}", "Content-Type": _FORM}
+        reply = self._http.post("/conversations.history", urlencode(asked).encode(), headers=headers)
+        answer = read_answer(self._http.provider, reply, "ok")
+        if answer["ok"] is not True:
+            raise _failure(str(answer.get("error", "no reason given"))[:80])
+        for one in answer.get("messages") or ():
+            payload = (one.get("metadata") or {}).get("event_payload") or {}
+            if payload.get("key") == message.idempotency_key and one.get("ts"):
+                return Receipt(f"{place}:{one['ts']}", is_delivered=True)
+        return None
 
     def _after(self, error: DeliveryError, message: Message, body: dict[str, Any]) -> Receipt:
         try:

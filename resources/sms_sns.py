@@ -12,7 +12,7 @@ from domain.errors import CircuitOpenError, EtlmonError
 from domain.notification.addresses import check_phone
 from domain.notification.message import DeliveryDelayedError, DeliveryRefusedError, Message, Receipt
 from domain.notification.texts import render_sms, words_of
-from domain.ports import MessageChannel
+from domain.ports import MessageChannel, SearchableChannel
 from resources.aws_signature import AwsCredentials, sign_post
 from resources.clock import utc_now
 from resources.delivery_http import DeliveryHttp, Provider, unreadable
@@ -97,3 +97,8 @@ class SmsWithSecond:
                 return self._second.send(message)
             except EtlmonError:
                 raise error from None
+
+    def find(self, message: Message) -> Receipt | None:
+        """See `SearchableChannel`: at each provider that can be asked."""
+        asked = (one for one in (self._first, self._second) if isinstance(one, SearchableChannel))
+        return next((found for one in asked if (found := one.find(message))), None)

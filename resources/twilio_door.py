@@ -62,7 +62,7 @@ class TwilioDoor:
         """The public address of one of our webhooks; empty without a public address."""
         return f"{self.account.public_url}/api/v1/webhooks/twilio/{path}" if self.account.public_url else ""
 
-    def create(self, call: Callable[[Client], T]) -> T:
+    def request(self, call: Callable[[Client], T]) -> T:
         """One request.
 
         Raises:

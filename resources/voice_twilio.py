@@ -9,7 +9,8 @@ from resources.twilio_door import TwilioAccount, TwilioDoor
 
 #: Ring that long, then it counts as not answered.
 _RING_S = 30
-_EVENTS = ["answered", "completed"]
+#: "initiated" tells a worker that lost the answer that Twilio has the call.
+_EVENTS = ["initiated", "answered", "completed"]
 
 
 class VoiceTwilio:
@@ -27,7 +28,7 @@ class VoiceTwilio:
     def send(self, message: Message) -> Receipt:
         """Start the call; how it ends comes by the status callback."""
         number = check_phone(message.address)
-        call = self._door.create(
+        call = self._door.request(
             lambda client: (
                 client.calls.create(
                     to=number,

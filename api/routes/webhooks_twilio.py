@@ -24,7 +24,7 @@ from domain.notification.texts import words_of_facts
 from domain.vocabulary import Severity
 from resources.clock import utc_now
 from resources.inbound import voice_script
-from resources.inbound.callbacks import read_message, record_arrival, record_failure
+from resources.inbound.callbacks import read_message, record_failure, record_taken
 from resources.inbound.deliveries import handle_once
 from resources.inbound.responses import Outcome, Responses
 from resources.inbound.signatures import check_twilio
@@ -39,6 +39,9 @@ MessageId = Annotated[int, Path(ge=1, le=2**62)]
 _UNKNOWN = "This message is not known here."
 _NOT_REACHED = {"busy": "busy", "no-answer": "not answered", "failed": "the call failed", "canceled": "cancelled"}
 _NOT_SENT = {"undelivered": "not delivered", "failed": "not sent"}
+#: Twilio has it; how it ends comes later.
+_CALLING = frozenset({"queued", "initiated", "ringing", "in-progress"})
+_SENDING = frozenset({"accepted", "scheduled", "queued", "sending", "sent"})
 #: Twilio's errors that trying again does not mend.
 _FINAL = frozenset({"21211", "21214", "21217", "21610", "21614", "30003", "30004", "30005", "30006", "13223", "13224"})
 
@@ -122,20 +125,26 @@ def press_key(
 @router.post("/voice/{message_id}/status", status_code=204, responses=answers(204))
 @public
 def report_call(request: Request, message_id: MessageId, form: Form, responses: Answering) -> Response:
-    """How the call ended: not reached means that it is tried again, then that the fallback channel is used."""
+    """That the call is on its way, and how it ended: not reached means that it is tried again, then that the fallback channel is used."""
     status, sid = _field(form, "CallStatus", 32), _field(form, "CallSid", 64)
     why = _NOT_REACHED.get(status) or ("an answering machine" if _is_machine(form) and status == "completed" else "")
-    _record(request, responses, message_id, sid, why=why, is_delivered=status == "completed", code="")
+    is_taken = status in _CALLING
+    _record(
+        request, responses, message_id, sid, why=why, is_taken=is_taken, is_delivered=status == "completed", code=""
+    )
     return Response(status_code=204)
 
 
 @router.post("/sms/{message_id}/status", status_code=204, responses=answers(204))
 @public
 def report_sms(request: Request, message_id: MessageId, form: Form, responses: Answering) -> Response:
-    """Whether the text arrived."""
+    """That the text is on its way, and whether it arrived."""
     status, sid, code = _field(form, "MessageStatus", 32), _field(form, "MessageSid", 64), _field(form, "ErrorCode", 8)
     why = _NOT_SENT.get(status, "")
-    _record(request, responses, message_id, sid, why=why, is_delivered=status == "delivered", code=code)
+    is_taken = status in _SENDING
+    _record(
+        request, responses, message_id, sid, why=why, is_taken=is_taken, is_delivered=status == "delivered", code=code
+    )
     return Response(status_code=204)
 
 
@@ -206,7 +215,15 @@ def _is_machine(form: FormData) -> bool:
 
 
 def _record(
-    request: Request, responses: Responses, message_id: int, sid: str, *, why: str, is_delivered: bool, code: str
+    request: Request,
+    responses: Responses,
+    message_id: int,
+    sid: str,
+    *,
+    why: str,
+    is_taken: bool,
+    is_delivered: bool,
+    code: str,
 ) -> None:
     with transaction(engine_of(request)) as connection:
         if why:
@@ -220,5 +237,5 @@ def _record(
                 is_final=code in _FINAL,
                 now=utc_now(),
             )
-        elif is_delivered:
-            record_arrival(connection, message_id, sid, now=utc_now())
+        elif is_taken or is_delivered:
+            record_taken(connection, message_id, sid, is_delivered=is_delivered, now=utc_now())

@@ -27,16 +27,27 @@ def read_message(connection: Connection, message_id: int, *, lock: bool = False)
     ).one_or_none()
 
 
-def record_arrival(connection: Connection, message_id: int, provider_id: str, *, now: datetime) -> bool:
-    """It reached the recipient; whether that was news. A report may come before the sender has noted that it sent."""
+def record_taken(
+    connection: Connection, message_id: int, provider_id: str, *, is_delivered: bool, now: datetime
+) -> bool:
+    """The provider has it, or it reached the recipient; whether that was news.
+
+    A report may come before the sender has noted that it sent, or from the attempt of a sender that died: nothing is sent again.
+    """
     return bool(
         connection.execute(
             text(
-                "UPDATE outbox SET state = 'DELIVERED', provider_id = :provider, sent_at = coalesce(sent_at, :now), due_at = NULL,"
-                " locked_until = NULL WHERE message_id = :id AND ((state = 'SENT' AND provider_id = :provider)"
-                " OR (state = 'PENDING' AND locked_until > :now AND provider_id IS DISTINCT FROM :provider))"
+                "UPDATE outbox SET state = :state, provider_id = :provider, sent_at = coalesce(sent_at, :now), due_at = NULL,"
+                " locked_until = NULL, is_possibly_sent = false WHERE message_id = :id"
+                " AND ((state = 'SENT' AND provider_id = :provider AND :state = 'DELIVERED')"
+                " OR (state = 'PENDING' AND is_possibly_sent AND provider_id IS DISTINCT FROM :provider))"
             ),
-            {"id": message_id, "provider": provider_id, "now": now},
+            {
+                "id": message_id,
+                "provider": provider_id,
+                "state": "DELIVERED" if is_delivered else "SENT",
+                "now": now,
+            },
         ).rowcount
     )
 

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, text
 from domain.errors import CircuitOpenError, EtlmonError
 from domain.notification.message import Channel, DeliveryDelayedError, DeliveryRefusedError, Message, Receipt
 from domain.notification.rules import NotificationRules
-from domain.ports import MessageChannel
+from domain.ports import MessageChannel, SearchableChannel
 from resources.breakers import Breakers, process_breakers
 from resources.json_logs import get_logger
 from resources.notification.claims import Claimed, claim_due, due_channels
@@ -157,7 +157,8 @@ class Delivery:
         delayed: DeliveryDelayedError | DeliveryRefusedError
         with self._breakers.guard(f"channel {one.channel.value}"):
             try:
-                return adapter.send(message)
+                found = self._find(adapter, message) if one.is_possibly_repeated else None
+                return found or adapter.send(message)
             except DeliveryDelayedError as error:
                 if error.context.get("retry_after_s") is None:
                     raise
@@ -165,6 +166,19 @@ class Delivery:
             except DeliveryRefusedError as error:
                 delayed = error
         raise delayed
+
+    @staticmethod
+    def _find(adapter: MessageChannel, message: Message) -> Receipt | None:
+        """What the provider has of it already. Where it does not say, the message goes out, marked as possibly repeated."""
+        if not isinstance(adapter, SearchableChannel):
+            return None
+        try:
+            return adapter.find(message)
+        except EtlmonError as error:
+            get_logger(__name__).info(
+                "not known whether the provider has it", messageId=message.message_id, reason=words_of(error)
+            )
+            return None
 
     def _message(self, one: Claimed, address: str, now: datetime) -> Message:
         facts = dict(one.facts)

@@ -46,7 +46,7 @@ class Receivers:
             Route(path, self._endpoint(name, answer), methods=["POST"]) for path, (name, answer) in ANSWERS.items()
         ]
         return [
-            Route(twilio, self._take_twilio, methods=["POST"]),
+            Route(twilio, self._take_twilio, methods=["GET", "POST"]),
             Route("/receivers/jira/browse/{key}", self._browse_ticket, methods=["GET"]),
             Route("/receivers/jira/{path:path}", self._take_jira, methods=["GET", "POST", "PUT", "DELETE"]),
             *providers,
@@ -62,10 +62,17 @@ class Receivers:
         kind = request.path_params["kind"]
         if kind not in {"Messages", "Calls"}:
             return _json({"code": 20404, "message": "not found", "status": 404}, 404)
-        form = parse_qs((await request.body()).decode(), keep_blank_values=True)
+        body, asked = await request.body(), request.query_params
+
+        def take() -> Response:
+            if request.method == "GET":
+                return _json(self._twilio.list_texts(asked), 200)
+            form = parse_qs(body.decode(), keep_blank_values=True)
+            return _json(*self._twilio.take(kind, request.path_params["account"], form))
+
         return await self._through_fault(
             "sms" if kind == "Messages" else "voice",
-            lambda: _json(*self._twilio.take(kind, request.path_params["account"], form)),
+            take,
             error=lambda status: {"code": 20000 + status, "message": "simulated fault", "status": status},
         )
 

@@ -35,16 +35,19 @@ def _read(request: Request, body: bytes) -> dict[str, Any] | None:
 
 
 def answer_slack(book: ReceivedBook, request: Request, body: bytes) -> Response:
-    """chat.postMessage, chat.update and auth.test of the Web API; errors come with status 200, as Slack sends them."""
+    """chat.postMessage, chat.update, conversations.history and auth.test of the Web API; errors come with status 200."""
     method = request.path_params["method"]
     document = _read(request, body) or {}
     if error := _slack_error(book, request, document):
         return _json({"ok": False, "error": error})
     if method == "auth.test":
         return _json({"ok": True, "user": "etlmon", "team": "simulator"})
+    if method == "conversations.history":
+        return _json({"ok": True, "messages": _slack_history(book, document), "has_more": False})
     channel, text = str(document["channel"]), str(document.get("text", ""))
-    ts = str(document.get("ts") or f"1760000000.{next(_NUMBERS):06d}")
-    book.write("slack", to=channel, text=text, method=method, ts=ts, blocks=document.get("blocks"))
+    ts = str(document.get("ts") or f"{int(book.now_s())}.{next(_NUMBERS):06d}")
+    told = {"blocks": document.get("blocks"), "metadata": document.get("metadata")}
+    book.write("slack", to=channel, text=text, method=method, ts=ts, **told)
     return _json({"ok": True, "channel": channel, "ts": ts, "message": {"text": text}})
 
 
@@ -53,15 +56,27 @@ def _slack_error(book: ReceivedBook, request: Request, document: dict[str, Any])
     known = {f"{one['to']}:{one['detail'].get('ts')}" for one in book.read("slack", limit=2_000)}
     faults = {
         "not_authed": not request.headers.get("authorization", "").startswith("Bearer xoxb-"),
-        "unknown_method": method not in {"auth.test", "chat.postMessage", "chat.update"},
+        "unknown_method": method not in {"auth.test", "chat.postMessage", "chat.update", "conversations.history"},
     }
     if method != "auth.test":
         faults |= {
             "channel_not_found": not channel or "no-such" in channel,
-            "no_text": not (document.get("text") or document.get("blocks")),
+            "no_text": method.startswith("chat.") and not (document.get("text") or document.get("blocks")),
             "message_not_found": method == "chat.update" and f"{channel}:{document.get('ts')}" not in known,
         }
     return next((name for name, is_so in faults.items() if is_so), "")
+
+
+def _slack_history(book: ReceivedBook, document: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was posted in a channel, newest first; metadata only where asked for."""
+    is_whole, oldest = str(document.get("include_all_metadata", "")).lower() == "true", float(document.get("oldest", 0))
+    found = []
+    for one in book.read("slack", limit=2_000):
+        detail = one["detail"]
+        if one["to"] == document["channel"] and detail["method"] == "chat.postMessage" and float(detail["ts"]) > oldest:
+            shown = {"type": "message", "text": one["text"], "ts": detail["ts"]}
+            found.append({**shown, "metadata": detail["metadata"]} if is_whole and detail["metadata"] else shown)
+    return found[: int(document.get("limit", 100))]
 
 
 def answer_slack_hook(book: ReceivedBook, request: Request, body: bytes) -> Response:

@@ -8,6 +8,9 @@ import hmac
 import re
 import threading
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import urljoin
 
@@ -61,6 +64,24 @@ class FakeTwilio:
         threading.Thread(target=self._quietly, args=(work, sid, fields), name=f"twilio-{sid}", daemon=True).start()
         return {"sid": sid, "account_sid": account, "to": to, "from": fields.get("From"), "status": "queued"}, 201
 
+    def list_texts(self, asked: Mapping[str, str]) -> dict[str, Any]:
+        """The newest texts, filtered by `To` and `From`, as the list of the Message resource shows them."""
+        to, sender = asked.get("To", ""), asked.get("From", "")
+        limit = min(int(asked["PageSize"]) if asked.get("PageSize", "").isdecimal() else 50, 1000)
+        found = [
+            {
+                "sid": one["detail"]["sid"],
+                "to": one["to"],
+                "from": one["detail"].get("From"),
+                "body": one["text"],
+                "status": "delivered",
+                "date_created": format_datetime(datetime.fromtimestamp(one["at_s"], UTC)),
+            }
+            for one in self._book.read("sms", limit=2_000)
+            if (not to or one["to"] == to) and (not sender or one["detail"].get("From") == sender)
+        ]
+        return {"messages": found[:limit], "page": 0, "page_size": limit, "next_page_uri": None}
+
     def _next_sid(self, prefix: str) -> str:
         with self._lock:
             self._sids += 1
@@ -74,11 +95,14 @@ class FakeTwilio:
 
     def _report_sms(self, sid: str, fields: dict[str, str]) -> None:
         if url := fields.get("StatusCallback"):
-            self._post(url, {"MessageSid": sid, "MessageStatus": "delivered", "To": fields["To"]})
+            for status in ("sent", "delivered"):
+                self._post(url, {"MessageSid": sid, "MessageStatus": status, "To": fields["To"]})
 
     def _run_call(self, sid: str, fields: dict[str, str]) -> None:
         script = self._book.script
         known = {"CallSid": sid, "To": fields["To"], "From": fields.get("From", "")}
+        if url := fields.get("StatusCallback"):
+            self._post(url, {**known, "CallStatus": "initiated"})
         if script.outcome in {"answered", "machine"}:
             by = {"AnsweredBy": "machine_start" if script.outcome == "machine" else "human"}
             self._listen(sid, fields["Url"], {**known, **by, "CallStatus": "in-progress"}, script)

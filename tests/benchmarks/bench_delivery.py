@@ -17,6 +17,7 @@ from tests.fakes.notification import estate_on
 from tests.fakes.platform import Platform
 
 TITLE = "Delivery"
+_KEYLESS = (Channel.VOICE, Channel.SMS, Channel.SLACK)
 RUNS, STORM, TICK_S, OPENED = 200, 5_000, 5, 100
 
 
@@ -41,11 +42,12 @@ def run() -> list[dict[str, Any]]:
 
 
 def _crashes(platform: Platform) -> list[dict[str, Any]]:
-    """Killed at each step; a receiver that honours the idempotency key shows each key once, whatever is posted."""
+    """Killed at each step; what a receiver shows twice is what it can neither tell apart by key nor be asked for."""
     matrix = run_matrix(platform, RUNS)
     work = f"kill -9 at each of {len(matrix.by_step)} steps, {matrix.runs} runs, {matrix.messages:,} messages"
     shown = f"{len(matrix.lost)} lost, {len(matrix.strangers)} of what was rolled back, {matrix.late} escalations late"
-    raw = 100 * matrix.raw_doubles / matrix.messages
+    told = {channel: count for channel, count in matrix.doubles.items() if count}
+    shown_twice = sum(told.get(channel, 0) for channel in _KEYLESS)
     return [
         {
             "work": work,
@@ -55,10 +57,17 @@ def _crashes(platform: Platform) -> list[dict[str, Any]]:
             "met": not (matrix.lost or matrix.strangers or matrix.late),
         },
         {
-            "work": "second posts under the same key (a receiver that honours it shows none of them)",
-            "ours": f"{matrix.raw_doubles} ({raw:.2f} %), {matrix.unmarked} of them not marked as possibly repeated",
+            "work": "posted a second time by a channel whose provider knows no key (call, SMS, Slack)",
+            "ours": f"{shown_twice} ({100 * shown_twice / matrix.messages:.2f} %)",
             "peer": "–",
-            "target": "0 unmarked; 0.1 % shown twice",
+            "target": "0.1 %",
+            "met": shown_twice <= matrix.messages / 1000,
+        },
+        {
+            "work": "posted a second time under the same key or Message-ID (mail, webhook, PagerDuty, Opsgenie)",
+            "ours": f"{sum(told.values()) - shown_twice}, {matrix.unmarked} of all not marked as possibly repeated",
+            "peer": "–",
+            "target": "0 unmarked",
             "met": matrix.unmarked == 0,
         },
     ]

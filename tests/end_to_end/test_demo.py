@@ -134,7 +134,7 @@ def test_the_fault_is_one_incident_that_people_hear_of_and_take(demo: Demo) -> N
 
     wait_for(lambda: any(one["severity"] == "HIGH" for one in incidents()), 400, demo.said)
     (incident,) = incidents()
-    code = incident["code"]
+    code = incident["incident"]
     for channel in ("slack", "email", "sms", "jira"):
         wait_for(lambda channel=channel: bool(received(channel)), 120, lambda channel=channel: f"nothing at {channel}")
     link = re.search(rf"http://127\.0\.0\.1:{demo.api}/ack/[\w.~-]+", received("sms")[0])
@@ -144,7 +144,7 @@ def test_the_fault_is_one_incident_that_people_hear_of_and_take(demo: Demo) -> N
         assert incidents()[0]["state"] == "OPEN", "looking at the link takes nothing"
         assert phone.post(link[0]).status_code == 200
     assert incidents()[0]["state"] == "ACKNOWLEDGED"
-    assert "has stopped: acknowledged by" in demo.call("why", str(incident["rootAlertId"]))
+    assert "has stopped: acknowledged by" in demo.call("why", str(incident["root_alert_id"]))
     assert "nobody would be told" not in demo.call("doctor", code=None), "commands see the channels of the demo"
     demo.call("simulate", "stop", "error-burst")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -40,22 +41,40 @@ FAST = demo_rules(
 )
 
 
+#: Whose provider can be asked what it has, as the adapters of these channels do.
+SEARCHABLE = frozenset({Channel.SMS, Channel.SLACK})
+
+
 class CountingReceiver:
-    """Counts posts by idempotency key. One that honours the key keeps the first and drops the rest."""
+    """Counts posts by idempotency key. One that honours the key keeps the first and drops the rest.
+
+    GET answers 200 for a key that it has. `calls`: the messages of calls, for which a real provider reports to our webhook.
+    """
 
     def __init__(self) -> None:
         self.posts: Counter[str] = Counter()
         self.marked: Counter[str] = Counter()
+        self.channels: dict[str, Channel] = {}
+        self.calls: set[int] = set()
         self.lock = threading.Lock()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                key, channel = self.headers["Idempotency-Key"], Channel(self.headers["Channel"])
                 with receiver.lock:
-                    receiver.posts[self.headers["Idempotency-Key"]] += 1
-                    receiver.marked[self.headers["Idempotency-Key"]] += self.headers["Possibly-Repeated"] == "yes"
+                    receiver.posts[key] += 1
+                    receiver.marked[key] += self.headers["Possibly-Repeated"] == "yes"
+                    receiver.channels[key] = channel
+                    if channel is Channel.VOICE:
+                        receiver.calls.add(int(self.headers["Message-Id"]))
                 self.send_response(204)
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                self.send_response(200 if self.headers["Idempotency-Key"] in receiver.posts else 404)
+                self.send_header("Content-Length", "0")
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
@@ -85,10 +104,33 @@ class PostingChannel:
 
     def send(self, message: Message) -> Receipt:
         marked = "yes" if message.facts.get("possibly_repeated") else "no"
-        headers = {"Idempotency-Key": message.idempotency_key, "Possibly-Repeated": marked}
+        headers = {
+            "Idempotency-Key": message.idempotency_key,
+            "Possibly-Repeated": marked,
+            "Channel": message.channel.value,
+            "Message-Id": str(message.message_id),
+        }
         request = urllib.request.Request(self._url, data=b"{}", headers=headers, method="POST")
         with self._opener.open(request, timeout=5):
-            return Receipt("posted")
+            return Receipt(f"posted-{message.message_id}")
+
+
+class SearchablePostingChannel(PostingChannel):
+    """Can be asked, too."""
+
+    def find(self, message: Message) -> Receipt | None:
+        request = urllib.request.Request(self._url, headers={"Idempotency-Key": message.idempotency_key})
+        try:
+            with self._opener.open(request, timeout=5):
+                return Receipt(f"posted-{message.message_id}")
+        except urllib.error.HTTPError as error:
+            error.close()
+            return None
+
+
+def posting_channels(url: str) -> dict[Channel, PostingChannel]:
+    """All of them, to one receiver."""
+    return {one: (SearchablePostingChannel if one in SEARCHABLE else PostingChannel)(url) for one in Channel}
 
 
 def die_at(step: str, receiver: str, url: str, now: datetime, countdown: int) -> None:
@@ -104,7 +146,7 @@ def die_at(step: str, receiver: str, url: str, now: datetime, countdown: int) ->
 
     estate = Estate(make_engine(DatabaseUrl.parse(url), pool_size=10, max_overflow=10), FAST, observe=observe)
     estate.now = now
-    estate.channels.update(dict.fromkeys(Channel, PostingChannel(receiver)))  # type: ignore[arg-type]
+    estate.channels.update(posting_channels(receiver))  # type: ignore[arg-type]
     with transaction(estate.engine) as connection:
         estate.open_in(connection, Severity.CRITICAL)
         observe("before the cause is committed")

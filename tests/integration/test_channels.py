@@ -6,6 +6,8 @@ import logging
 import smtplib
 import ssl
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
@@ -211,7 +213,43 @@ def test_sms_by_twilio_and_by_sns(world: Providers) -> None:
     assert one["text"].startswith("[CRITICAL] ETL Monitor Alert\nService: loader-service\n")
     door = TwilioDoor(account(f"{world.url}/receivers/twilio/"))
     with pytest.raises(DeliveryRefusedError, match="not valid"):
-        door.create(lambda client: client.messages.create(to="12", from_="+14155559999", body="x"))
+        door.request(lambda client: client.messages.create(to="12", from_="+14155559999", body="x"))
+
+
+@pytest.mark.requirement("H7")
+def test_a_text_whose_answer_was_lost_is_found_at_twilio(world: Providers) -> None:
+    now = datetime.now(UTC)
+    link, other = {"ack_url": "https://a.example/ack/one"}, {"ack_url": "https://a.example/ack/two"}
+    sms = SmsWithSecond(SmsTwilio(account(f"{world.url}/receivers/twilio")), ADAPTERS["sns"][0](world.url, 5.0))
+    lost = replace(a_message(Channel.SMS, NUMBER, facts=link), created_at=now)
+    again = replace(a_message(Channel.SMS, NUMBER, facts={**other, "possibly_repeated": True}), created_at=now)
+    assert sms.find(again) is None
+    sent = sms.send(lost)
+    assert sms.find(again) == sent
+    for stranger in (
+        replace(again, address="+14155550199"),
+        replace(again, created_at=now + timedelta(minutes=5)),
+        replace(again, facts={**again.facts, "title": "another one"}),
+    ):
+        assert sms.find(stranger) is None
+    world.book.set_fault("sms", Fault(status=500, times=1))
+    with pytest.raises(DeliveryDelayedError):
+        sms.find(again)
+
+
+@pytest.mark.requirement("H7")
+def test_a_post_whose_answer_was_lost_is_found_in_slack(world: Providers) -> None:
+    workspace = SlackWorkspace(SecretStr("xoxb-token-of-tests"), None, f"{world.url}/receivers/slack/api")
+    slack = ChatSlack(workspace)
+    lost = replace(a_message(Channel.SLACK, "C024BE91L"), created_at=datetime.now(UTC))
+    assert slack.find(lost) is None
+    sent = slack.send(lost)
+    assert slack.find(lost) == sent
+    assert slack.find(replace(lost, idempotency_key="another")) is None
+    assert slack.find(replace(lost, address="C0OTHER")) is None
+    assert ChatSlack(workspace, earlier=lambda _: "C1:1.0").find(replace(lost, kind=MessageKind.RESOLVED)) is None
+    with pytest.raises(DeliveryRefusedError, match="not_authed"):
+        ChatSlack(replace(workspace, bot_token=SecretStr("none"))).find(lost)
 
 
 @pytest.mark.requirement("H4")

@@ -11,7 +11,14 @@ import pytest
 
 from domain.errors import ConflictError, NotFoundError
 from domain.incidents.lifecycle import Action
-from domain.notification.message import Channel, DeliveryDelayedError, DeliveryRefusedError, MessageKind
+from domain.notification.message import (
+    Channel,
+    DeliveryDelayedError,
+    DeliveryRefusedError,
+    Message,
+    MessageKind,
+    Receipt,
+)
 from domain.notification.planning import Planned
 from domain.vocabulary import Severity
 from resources.access.audit_log import load_audit_log
@@ -19,6 +26,7 @@ from resources.notification.outbox import Cause, replay_message, write_messages
 from resources.postgres.engine import transaction
 from tests.fakes.notification import Estate, demo_rules, estate_on, failing
 from tests.fakes.platform import Platform
+from tests.fakes.recording_channel import RecordingChannel
 
 pytestmark = pytest.mark.requirement("H7")
 BUSY = DeliveryDelayedError("503 from the provider", suggestion="again later")
@@ -48,6 +56,36 @@ def test_a_busy_provider_is_asked_again_with_growing_waits_under_the_same_key(es
     (message,) = sms.received
     assert message.facts["possibly_repeated"], "an earlier attempt may have gone out: it says so"
     assert estate.rows("channel = 'sms'")[0].state == "SENT"
+
+
+def test_before_it_is_repeated_the_provider_is_asked(estate: Estate) -> None:
+    class Searchable(RecordingChannel):
+        found: Receipt | None = Receipt("from the attempt before")
+        asked = 0
+
+        def find(self, _: Message) -> Receipt | None:
+            self.asked += 1
+            if self.found is None:
+                raise DeliveryRefusedError("missing_scope", suggestion="give it")
+            return self.found
+
+    sms = Searchable(failing(BUSY))
+    estate.channels[Channel.SMS] = sms
+    estate.open(Severity.HIGH)
+    estate.deliver()
+    assert sms.asked == 0, "the first attempt needs no asking"
+    sms.fail = lambda _: None
+    estate.later(5)
+    estate.deliver()
+    (row,) = estate.rows("channel = 'sms'")
+    assert (row.state, row.provider_id, sms.received) == ("SENT", "from the attempt before", [])
+    sms.found, sms.fail = None, failing(BUSY)
+    estate.open(Severity.HIGH, service="another")
+    estate.deliver()
+    sms.fail = lambda _: None
+    estate.later(5)
+    estate.deliver()
+    assert [one.facts["possibly_repeated"] for one in sms.received] == [True], "not known: better twice than never"
 
 
 def test_a_provider_that_names_the_wait_is_obeyed(estate: Estate) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 
@@ -57,7 +57,10 @@ def hold_loader_locks(url: DatabaseUrl, codes: list[str], *, is_waiting: bool = 
     try:
         yield LoaderLocks(connection, _take(connection, codes, is_waiting=is_waiting))
     finally:
-        connection.close()  # gives the locks back; also of a connection that has broken meanwhile
+        # the server notices a closed connection only when it gets to it: until then the next capture would find them taken
+        with suppress(psycopg.Error):
+            connection.execute("SELECT pg_advisory_unlock_all()")
+        connection.close()  # gives the locks back even where the connection has broken meanwhile
 
 
 def _take(connection: psycopg.Connection[tuple[object, ...]], codes: list[str], *, is_waiting: bool) -> set[str]:

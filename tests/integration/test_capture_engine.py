@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import psycopg
 import pytest
 
 from domain.errors import SourceTimeoutError
 from domain.loaders.definition import LoaderDefinition
 from resources.capture.engine import CaptureContext, CaptureEngine
+from resources.capture.locks import hold_loader_locks
 from resources.capture.outcomes import CaptureRun
 from resources.postgres.loaders_repository import ActiveLoader
 from tests.fakes.computed_source import ComputedSource
@@ -191,3 +194,23 @@ def test_a_source_that_forgot_its_past_erases_nothing_until_the_range_is_capture
     assert len(signals(platform)) == 3 * 65
     run(loader(), period=(forgotten - timedelta(minutes=10), forgotten))
     assert len(signals(platform)) == 3 * 55
+
+
+@pytest.mark.requirement("B6")
+def test_the_next_capture_finds_the_locks_of_the_last_one_given_back(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unnoticed: list[Any] = []
+    close = psycopg.Connection.close
+
+    def leave_open(connection: psycopg.Connection[Any]) -> None:
+        unnoticed.append(connection)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(psycopg.Connection, "close", leave_open)  # a busy server notices it a while later
+        for _ in range(2):
+            with hold_loader_locks(platform.url, ["DEMO-A", "DEMO-B"]) as locks:
+                assert locks.codes == {"DEMO-A", "DEMO-B"}
+    assert len(unnoticed) == 2
+    for connection in unnoticed:
+        close(connection)

@@ -27,6 +27,8 @@ from domain.seasonality.regular_grid import Bools, Floats, Ints, RegularGrid
 TREND_BINS = 60
 PATHS = 250
 SEED = 20_250_101
+#: Gauges modelled at once; bounds memory, not the answer.
+BATCH_GAUGES = 500
 
 Paths = npt.NDArray[np.floating[Any]]
 
@@ -63,9 +65,11 @@ def draw_modelled(values: Floats, bin_s: Floats, *, horizon: int) -> Iterator[tu
         return
     models = choose_models(DEFAULT_MODELS)
     for periods, part in _group_by_periods(values, bin_s, rows):
-        panel = Panel(values[part], ~np.isnan(values[part]), periods, float(bin_s[part[0]]))
-        choice = select(run_backtest(panel, models, horizon), np.ones(len(part)))
-        yield part, _add_errors(choice.forecast - values[part, -1:], choice.residuals)
+        for start in range(0, len(part), BATCH_GAUGES):
+            batch = part[start : start + BATCH_GAUGES]
+            panel = Panel(values[batch], ~np.isnan(values[batch]), periods, float(bin_s[batch[0]]))
+            choice = select(run_backtest(panel, models, horizon), np.ones(len(batch)))
+            yield batch, _add_errors(choice.forecast - values[batch, -1:], choice.residuals)
 
 
 def _group_by_periods(values: Floats, bin_s: Floats, rows: Ints) -> Iterator[tuple[tuple[int, ...], Ints]]:

@@ -37,6 +37,11 @@ INSERT INTO series BY NAME
 SELECT range AS series_id, 'BENCH' AS loader_code, 'load' AS metric_name, '{"service":"s' || range || '"}' AS labels, 'gauge' AS kind,
        '' AS unit, 200.0 AS limit_value, 14.0 AS lead_time_days, 300.0 AS step_s FROM range(?)
 """
+_OLDER_HOURS = """
+INSERT INTO signals_hourly BY NAME
+SELECT s.range AS series_id, t.at AS hour_at, 12 AS points, 100.0 AS mean, 120 + 10 * random() AS maximum
+FROM range({series}) AS s, (SELECT unnest(range(?::TIMESTAMPTZ, ?::TIMESTAMPTZ, INTERVAL 1 HOUR)) AS at) AS t
+"""
 
 
 def fill(platform: Platform, *, days: int, series: int = SERIES) -> None:
@@ -133,6 +138,7 @@ def _monthly() -> list[dict[str, Any]]:
         )
         seconds, result = timed(lambda: refresh_capacity(platform.lake, now=END))
         assert result.dates.height + result.refused.height == SERIES
+        half_year = _half_year(platform)
         return [
             _row(
                 f"a day of one series out of {total / 1e6:.0f} M rows, running process",
@@ -153,7 +159,21 @@ def _monthly() -> list[dict[str, Any]]:
                 target="< 5 s",
                 is_met=seconds < 5,
             ),
+            half_year,
         ]
+
+
+def _half_year(platform: Platform) -> dict[str, Any]:
+    """Capacity again with 150 more days of rollup: now there is history for modelled paths."""
+    platform.lake.execute(_OLDER_HOURS.format(series=SERIES), [END - timedelta(days=180), END - timedelta(days=30)])
+    seconds, result = timed(lambda: refresh_capacity(platform.lake, now=END))
+    assert result.dates.height == SERIES
+    return _row(
+        f"capacity dates of {SERIES:,} gauges over 180 days (43 M hours), modelled paths too",
+        f"{seconds:.1f} s, peak {peak_mb():,.0f} MB",
+        target="< 90 s: a tenth of its quarter of an hour",
+        is_met=seconds < 90,
+    )
 
 
 if __name__ == "__main__":

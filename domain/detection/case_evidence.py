@@ -24,11 +24,11 @@ class CaseEvidence:
         return points.select("series_id", "captured_at").join(baselines, on="series_id", how="inner")
 
     def anomalies(self) -> pl.DataFrame:
-        """The values that the case calls anomalous, with full score."""
-        marked = self._marked([one.anomalous for one in self._case.given])
-        above = marked.join(self.expected(marked), on=["series_id", "captured_at"], how="left")
+        """The values that the case calls anomalous: by the baseline with full score, by the causal score with the one given."""
+        called = pl.concat([self._called("baseline"), self._called("causal")])
+        above = called.join(self.expected(called), on=["series_id", "captured_at"], how="left")
         is_above = (pl.col("metric_value") > pl.col("expected")).fill_null(value=True)
-        return above.select("series_id", "captured_at", score=pl.lit(1.0), is_above=is_above)
+        return above.select("series_id", "captured_at", "detector", "score", is_above=is_above)
 
     def control_charts(self) -> pl.DataFrame:
         """The values that the case calls out of control."""
@@ -83,6 +83,19 @@ class CaseEvidence:
     def reach_us(self, _kind: str) -> int:
         """All samples have been judged."""
         return 2**62
+
+    def _called(self, detector: str) -> pl.DataFrame:
+        scores = [
+            dict.fromkeys(one.anomalous, 1.0) if detector == "baseline" else one.causal for one in self._case.given
+        ]
+        rows = [
+            (number, self._at(position * one.every_s), score)
+            for number, one in enumerate(self._case.given)
+            for position, score in scores[number].items()
+        ]
+        types = {"series_id": pl.Int64(), "captured_at": TIMESTAMP, "score": pl.Float64()}
+        called = _frame(rows, types).join(self._points, on=["series_id", "captured_at"], how="inner")
+        return called.with_columns(detector=pl.lit(detector))
 
     def _at(self, seconds: float) -> datetime:
         return self._origin + timedelta(seconds=seconds)

@@ -158,10 +158,12 @@ def _hits(window: SignalsWindow, rows: pl.DataFrame) -> pl.DataFrame:
 
 def _anomalous(found: Judged, when: Anomalous, window: SignalsWindow) -> Judged:
     rows = window.evidence.anomalies().filter(pl.col("score") >= when.min_score)
+    if when.detector != "any":
+        rows = rows.filter(pl.col("detector") == when.detector)
     if when.side != "both":
         rows = rows.filter(pl.col("is_above") == (when.side == "above"))
     hits, _ = _count_last(found, _hits(window, rows), when.of)
-    is_known = found.at_us <= window.evidence.reach_us("anomaly")
+    is_known = found.at_us <= window.evidence.reach_us("causal" if when.detector == "causal" else "baseline")
     is_bad = (hits >= when.points) & is_known
     limit = _expected(found, window) if is_bad.any() else np.full(found.value.shape, np.nan)
     return Judged(found.position, found.at_us, found.value, is_bad, (hits == 0) & is_known, limit)

@@ -128,6 +128,10 @@ class Anomalous(Frozen):
     points: int = Field(default=3, ge=1)
     of: int = Field(default=5, ge=1)
     side: Literal["above", "below", "both"] = "both"
+    detector: Literal["any", "baseline", "causal"] = Field(
+        default="any",
+        description="baseline calls every value, causal the first of an episode only: ask for one point of it",
+    )
 
 
 class OutOfControl(Frozen):
@@ -226,7 +230,12 @@ class CasePoints(Frozen):
         default=None, description="what its baseline expects, where the condition asks for it"
     )
     half_width: float | None = Field(default=None, ge=0, description="baseline ± this is its forecast interval")
-    anomalous: list[int] = Field(default_factory=list, description="positions of values that were judged anomalous")
+    anomalous: list[int] = Field(
+        default_factory=list, description="positions of values that were judged anomalous by the baseline"
+    )
+    causal: dict[int, float] = Field(
+        default_factory=dict, description="position → score of what the causal score called"
+    )
     out_of_control: list[int] = Field(default_factory=list, description="positions that a control chart marks")
     reaches_in_days: float | None = Field(default=None, description="when it reaches its limit, from the origin")
     grows: bool = Field(default=True, description="whether growth leads there, or only the swing of its peaks")

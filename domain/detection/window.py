@@ -28,7 +28,7 @@ class Evidence(Protocol):
         ...
 
     def anomalies(self) -> pl.DataFrame:
-        """series_id, captured_at, score, is_above of the window."""
+        """series_id, captured_at, detector ("baseline" or "causal"), score, is_above of the window."""
         ...
 
     def control_charts(self) -> pl.DataFrame:
@@ -52,7 +52,7 @@ class Evidence(Protocol):
         ...
 
     def reach_us(self, kind: str) -> int:
-        """Up to which samples the analytics of "anomaly" or "control_chart" have judged; later ones are unknown, not normal."""
+        """Up to which samples "baseline", "causal" or "control_chart" have judged; later ones are unknown, not normal."""
         ...
 
 

@@ -8,6 +8,8 @@ from functools import cached_property
 import polars as pl
 
 from resources.analytics.anomalies import MARK as ANOMALIES_MARK
+from resources.analytics.causal_scores import DETECTOR as CAUSAL
+from resources.analytics.causal_scores import MARK as CAUSAL_MARK
 from resources.detection.lake_baselines import LakeBaselines
 from resources.lake.connection import Lake
 from resources.lake.marks import read_mark
@@ -62,7 +64,7 @@ class LakeEvidence:
         return self._capacity
 
     def reach_us(self, kind: str) -> int:
-        """Up to which samples the analytics of "anomaly" or "control_chart" have judged."""
+        """Up to which samples "baseline", "causal" or "control_chart" have judged."""
         return self._reaches.get(kind, 2**62)
 
     @cached_property
@@ -70,9 +72,10 @@ class LakeEvidence:
         """Anomalies are judged by ingestion: what was ingested by then was captured a little before."""
         if self._is_history:
             return {}
-        judged = read_mark(self._lake, ANOMALIES_MARK) - _INGESTION
+        judged = {"baseline": ANOMALIES_MARK, "causal": CAUSAL_MARK}
+        reached = {kind: _us(read_mark(self._lake, mark) - _INGESTION) for kind, mark in judged.items()}
         charted = self._lake.query("SELECT max(computed_at) AS at FROM control_charts")["at"][0]
-        return {"anomaly": _us(judged), "control_chart": _us(charted - _INGESTION) if charted else 0}
+        return {**reached, "control_chart": _us(charted - _INGESTION) if charted else 0}
 
     @cached_property
     def _capacity(self) -> pl.DataFrame:
@@ -85,9 +88,10 @@ class LakeEvidence:
     @cached_property
     def _anomalies(self) -> pl.DataFrame:
         return self._lake.query(
-            "SELECT series_id, captured_at, max(score) AS score, any_value(metric_value > expected) AS is_above FROM anomalies"
-            " WHERE captured_at >= ? AND captured_at <= ? AND is_anomaly GROUP BY series_id, captured_at",
-            [self._since, self._now],
+            "SELECT series_id, captured_at, if(detector = ?, 'causal', 'baseline') AS detector, max(score) AS score,"
+            " any_value(metric_value > expected) AS is_above FROM anomalies"
+            " WHERE captured_at >= ? AND captured_at <= ? AND is_anomaly GROUP BY ALL",
+            [CAUSAL, self._since, self._now],
         )
 
     @cached_property

@@ -9,6 +9,7 @@ from functools import cached_property
 import polars as pl
 
 from domain.anomalies.against_baseline import detect_against_baselines
+from domain.anomalies.causal import score_series
 from domain.baselines.matching import match_baselines
 from domain.baselines.time_of_week import compute_baselines
 from domain.detection.alert_event import AlertEvent, AlertStatus
@@ -25,12 +26,18 @@ from tests.fakes.estate_signals import EstateSignals
 
 
 class EstateEvidence:
-    """Baselines of the history, verdicts by them, and log patterns. No control charts, forecasts or capacity dates."""
+    """Baselines of the history, verdicts by them and by the causal score, log patterns. No charts, forecasts or capacity."""
 
     def __init__(
-        self, judged: EstateSignals, baselines: pl.DataFrame, findings: pl.DataFrame, rules: Sequence[Rule]
+        self,
+        history: EstateSignals,
+        judged: EstateSignals,
+        baselines: pl.DataFrame,
+        findings: pl.DataFrame,
+        rules: Sequence[Rule],
     ) -> None:
-        self._signals, self._baselines, self._findings, self._rules = judged, baselines, findings, rules
+        self._history, self._signals = history, judged
+        self._baselines, self._findings, self._rules = baselines, findings, rules
 
     def expected(self, points: pl.DataFrame) -> pl.DataFrame:
         """The medians of the baselines."""
@@ -41,12 +48,19 @@ class EstateEvidence:
     def _verdicts(self) -> pl.DataFrame:
         names = {name for rule in self._rules if isinstance(rule.when, Anomalous) for name in rule.series.metrics}
         chosen = self._signals.series.filter(pl.col("metric_name").is_in(list(names))).select("series_id")
-        verdicts = detect_against_baselines(self._signals.points.join(chosen, on="series_id"), self._baselines)
+        judged = self._signals.points.join(chosen, on="series_id")
+        before = self._history.points.join(chosen, on="series_id")
+        causal = score_series(pl.concat([before, judged])).join(judged, on=["series_id", "captured_at"], how="semi")
+        found = {"baseline": detect_against_baselines(judged, self._baselines), "causal": causal}
         is_above = (pl.col("metric_value") > pl.col("expected")).alias("is_above")
-        return verdicts.filter("is_anomaly").select("series_id", "captured_at", "score", is_above)
+        columns = ["series_id", "captured_at", "detector", "score", is_above]
+        return pl.concat(
+            verdicts.filter("is_anomaly").with_columns(detector=pl.lit(name)).select(columns)
+            for name, verdicts in found.items()
+        )
 
     def anomalies(self) -> pl.DataFrame:
-        """What the baselines call anomalous."""
+        """What the baselines and the causal score call anomalous."""
         return self._verdicts
 
     def control_charts(self) -> pl.DataFrame:
@@ -118,7 +132,7 @@ def detect_in_estate(history: EstateSignals, judged: EstateSignals, *, start: da
     window = SignalsWindow(
         series,
         judged.points,
-        EstateEvidence(judged, baselines, find_log_patterns(history, judged, start=start), rules),
+        EstateEvidence(history, judged, baselines, find_log_patterns(history, judged, start=start), rules),
         complete_until_us=dict.fromkeys(loaders, int(end.timestamp() * 1e6)),
         is_history=True,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ import yaml
 
 from domain.detection.alert_event import AlertEvent
 from domain.signals import canonical_labels, compute_series_id
+from resources.analytics.causal_scores import detect_causal_anomalies
 from resources.detection.run import detect
 from resources.postgres.engine import make_engine
+from resources.rule_files import shipped_rules
 from tests.fakes.platform import Platform
 
 T0 = datetime(2026, 11, 2, 10, tzinfo=UTC)
@@ -134,3 +138,55 @@ def test_what_the_analytics_find_becomes_alerts_even_when_it_comes_later_than_th
     assert onset["baseline-multiple"] == at(10)
     assert onset["anomaly"] == at(12)
     engine.dispose()
+
+
+@pytest.mark.requirement("D5")
+def test_one_value_that_the_causal_score_calls_is_an_alert(platform: Platform, tmp_path: Path) -> None:
+    rules, state = tmp_path / "rules", tmp_path / "state"
+    rules.mkdir()
+    for name in ("statistical-causal", "statistical-anomaly"):
+        shutil.copy(shipped_rules() / "detections" / f"{name}.yaml", rules)
+    engine, looks = make_engine(platform.url), []
+    series_id = write_requests(platform)
+
+    def receive(_connection: Any, events: list[AlertEvent], *_: Any) -> None:
+        looks.append([(event.rule_id, event.status.value, event.labels["service"], event.onset_at) for event in events])
+
+    detect(engine, platform.lake, rules, receive, now=at(10.2))
+    assert looks[-1] == [], "nothing has judged the newest samples yet"
+    detect_causal_anomalies(platform.lake, folder=state, now=at(11))
+    rows = platform.lake.query("SELECT captured_at, score, detector FROM anomalies").rows()
+    assert [(when, detector) for when, score, detector in rows if score >= 0.7] == [(at(5), "causal")]
+    detect(engine, platform.lake, rules, receive, now=at(11.2))
+    assert looks[-1] == [("statistical-causal", "FIRING", "api", at(5))]
+    add_requests(platform, series_id, dict.fromkeys(range(11, 31), 500.0))
+    detect_causal_anomalies(platform.lake, folder=state, now=at(31))
+    detect(engine, platform.lake, rules, receive, now=at(31.2))
+    assert [look[:2] for look in looks[-1]] == [("statistical-causal", "RESOLVED")]
+    engine.dispose()
+
+
+def write_requests(platform: Platform) -> int:
+    """A day of a quiet metric of service api, up to the tenth minute; from the fifth minute on five times as high."""
+    series_id = compute_series_id("L", "http_requests_per_s", LABELS)
+    insert(
+        platform,
+        "series",
+        series_id=("BIGINT", series_id),
+        loader_code=("VARCHAR", "L"),
+        metric_name=("VARCHAR", "http_requests_per_s"),
+        labels=("JSON", LABELS),
+        step_s=("DOUBLE", 60.0),
+    )
+    wave = {n: 100 + 5 * math.sin(n * 0.7) + 3 * math.sin(n * 2.9) for n in range(-1440, 5)}
+    add_requests(platform, series_id, wave | dict.fromkeys(range(5, 11), 500.0))
+    return series_id
+
+
+def add_requests(platform: Platform, series_id: int, values: dict[int, float]) -> None:
+    rows = [(series_id, at(n), value, at(n + 0.5)) for n, value in values.items()]
+    names = ["series_id", "captured_at", "metric_value", "ingested_at"]
+    platform.lake.insert("signals", pl.DataFrame(rows, schema=names, orient="row"))
+    newest = at(max(values))
+    platform.lake.execute("DELETE FROM watermarks")
+    platform.lake.execute("INSERT INTO watermarks VALUES ('L', ?, ?)", [newest, newest])

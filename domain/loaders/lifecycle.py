@@ -156,7 +156,12 @@ def _plan(
 
 def _archive_active(siblings: list[VersionFacts]) -> VersionFacts | None:
     active = next((one for one in siblings if one.state is VersionState.ACTIVE), None)
-    return replace(active, state=VersionState.ARCHIVED, revision=active.revision + 1) if active else None
+    return archive(active) if active else None
+
+
+def archive(active: VersionFacts) -> VersionFacts:
+    """An ACTIVE version that makes way for another one, or whose rule file is gone. A rollback brings it back."""
+    return replace(active, state=VersionState.ARCHIVED, revision=active.revision + 1)
 
 
 def compute_authors(caller: Caller, base: VersionFacts | None) -> frozenset[str]:

@@ -12,6 +12,8 @@ from resources.clock import utc_now
 from resources.doctor.finding import Finding, ok, problem, warning
 from resources.encryption import load_cipher
 from resources.lake.connection import Lake
+from resources.launch.up_file import read_up_file
+from resources.loaders.seed_files import describe_waiting, read_seed_files
 from resources.postgres.engine import make_engine
 from resources.postgres.loaders_repository import ActiveLoader, LoadersRepository
 from resources.postgres.url import DatabaseUrl
@@ -36,6 +38,7 @@ def check_capture(settings: Settings, url: DatabaseUrl, lake: Lake) -> Iterator[
         yield problem("loaders", "none is ACTIVE", "start with `etlmon up`, which brings in rules/loaders/*.yaml")
     else:
         yield ok("loaders", f"{len(loaders)} active")
+    yield from _check_waiting(settings, {one.definition.code for one in loaders})
     yield from _check_connections(settings, loaders)
     yield from _check_progress(lake)
     yield from _check_contents(lake)
@@ -43,6 +46,14 @@ def check_capture(settings: Settings, url: DatabaseUrl, lake: Lake) -> Iterator[
         yield warning("push inbox", f"{waiting:,} signals wait for capture", "does the schedule every_minute run?")
     else:
         yield ok("push inbox", f"{waiting:,} signals waiting")
+
+
+def _check_waiting(settings: Settings, active: set[str]) -> Iterator[Finding]:
+    """An ACTIVE loader without its connection is a problem of its own."""
+    running = read_up_file(settings.home)
+    files = read_seed_files(settings, is_demo=running is not None and running.is_demo)
+    for line in describe_waiting(settings, files, except_for=active):
+        yield ok("loaders", line)
 
 
 def _check_connections(settings: Settings, loaders: list[ActiveLoader]) -> Iterator[Finding]:

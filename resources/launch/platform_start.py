@@ -110,8 +110,10 @@ def _start_api(start: Start) -> None:
 def _seed_loaders(start: Start) -> None:
     start.display.begin("loaders")
     said = json.loads(run_to_end("resources.launch.seed", start.environment, *(["--demo"] if start.is_demo else [])))
-    for text in said["broken"]:
+    for text in [*said["broken"], *said["left_out"]]:
         start.display.note(text)
+    if said["retired"]:
+        start.display.note(f"archived, their rule files are gone: {', '.join(said['retired'])}")
     text = f"{said['definitions']} definitions, {said['changed']} new or changed"
     if said["broken"]:
         start.display.failed("loaders", f"{text}; {len(said['broken'])} broken files left out")

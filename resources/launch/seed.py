@@ -5,39 +5,51 @@ from __future__ import annotations
 import json
 import sys
 
-from domain.errors import EtlmonError, RuleFileError
-from domain.loaders.definition import LoaderDefinition
+from domain.errors import EtlmonError
 from resources.clock import utc_now
+from resources.lake.connection import open_lake
+from resources.loaders.seed_files import describe_waiting, read_seed_files
 from resources.loaders.versions import load_loader_versions
 from resources.platform import open_database
 from resources.postgres.engine import make_engine
-from resources.rule_files import load_rule_folder, shipped_rules
+from resources.postgres.url import DatabaseUrl
 from resources.settings import Settings, load_settings
-
-_DEMO_PREFIX = "demo-"
 
 
 def seed(settings: Settings, *, is_demo: bool) -> dict[str, object]:
-    """Seed every readable definition; a broken file is named and left out, the version that runs stays."""
-    loaded = load_rule_folder((settings.rules_path or shipped_rules()) / "loaders", LoaderDefinition)
-    usable = [
-        one
-        for path, one in loaded.items()
-        if isinstance(one, LoaderDefinition) and (is_demo or not path.name.startswith(_DEMO_PREFIX))
-    ]
+    """Seed every definition that can run here; a broken file is named and left out, the version that runs stays.
+
+    While a file is broken nothing is archived: it may be the one of a loader that runs.
+    """
+    files = read_seed_files(settings, is_demo=is_demo)
+    now = utc_now()
     with open_database(settings) as url:
         engine = make_engine(url)
         try:
             versions = load_loader_versions(settings.home, engine)
             versions.rewrite_old_rows()
-            results = versions.seed(usable, at=utc_now())
+            results = versions.seed(files.usable, at=now)
+            is_sure = bool(files.codes) and not files.broken
+            retired = versions.retire_vanished(files.codes, at=now) if is_sure else []
         finally:
             engine.dispose()
+        if retired:
+            _forget_watermarks(settings, url, retired)
     return {
         "definitions": len(results),
         "changed": sum(result.action != "unchanged" for result in results),
-        "broken": [str(one) for one in loaded.values() if isinstance(one, RuleFileError)],
+        "broken": files.broken,
+        "left_out": describe_waiting(settings, files),
+        "retired": retired,
     }
+
+
+def _forget_watermarks(settings: Settings, url: DatabaseUrl, codes: list[str]) -> None:
+    """Who captures no more is not behind."""
+    with open_lake(settings, url) as lake:
+        lake.write(
+            "signals", lambda one: one.execute("DELETE FROM watermarks WHERE list_contains(?, loader_code)", [codes])
+        )
 
 
 def main() -> int:

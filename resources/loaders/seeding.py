@@ -1,11 +1,12 @@
 """Rule files come in as loader versions through the same lifecycle as people's: submitted by one actor, approved by another.
 
 A file whose content was seeded before changes nothing. Where an operator's version runs, a new file waits as PENDING.
+What came from a file that is gone is archived; the file brings it back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,11 +15,12 @@ from sqlalchemy import Connection, Engine
 from domain.access.audit_chain import AuditChange
 from domain.access.permissions import Caller, Role
 from domain.loaders.definition import LoaderDefinition
-from domain.loaders.lifecycle import Action, decide_transition
+from domain.loaders.lifecycle import Action, archive, decide_transition
 from domain.vocabulary import VersionState
 from resources.access.audit_log import AuditLog
 from resources.loaders.definition_codec import DefinitionCodec
 from resources.loaders.records import showable
+from resources.loaders.transition_rows import make_way
 from resources.loaders.version_rows import (
     StoredVersion,
     hold_loaders,
@@ -68,12 +70,45 @@ def seed_definitions(
     return [one.result for one in plans]
 
 
+def retire_vanished(
+    engine: Engine, codec: DefinitionCodec, audit: AuditLog, known: Collection[str], *, at: datetime
+) -> list[str]:
+    """Archive the ACTIVE versions that seeding made of loaders other than `known`.
+
+    Returns:
+        The codes of the loaders that ended.
+    """
+    condition = "state = 'ACTIVE' AND created_by = :actor AND code <> ALL(:known) ORDER BY code"
+    with transaction(engine) as connection:
+        found = read_versions(connection, condition, actor=SEED_ACTOR, known=list(known))
+        hold_loaders(connection, [row.code for row in found])
+        rows = read_versions(connection, condition, actor=SEED_ACTOR, known=list(known))
+        ended = [make_way(row, archive(row.facts), at=at) for row in rows]
+        update_versions(connection, ended)
+        audit.record_many(
+            connection,
+            [
+                AuditChange(
+                    SEED_ACTOR,
+                    "loader.retire",
+                    "loaders",
+                    f"{row.code}.{row.version}",
+                    _audited(row, codec),
+                    {**_audited(after, codec), "reason": "its rule file is gone"},
+                )
+                for row, after in zip(rows, ended, strict=True)
+            ],
+        )
+    return [row.code for row in rows]
+
+
 def _plan(definition: LoaderDefinition, known: list[StoredVersion], codec: DefinitionCodec, *, at: datetime) -> _Plan:
     code, content = definition.code, codec.fingerprint(definition)
     seeded = [row for row in known if row.created_by == SEED_ACTOR]
-    if seeded and seeded[-1].content_hash == content:
-        return _Plan(SeedResult(code, seeded[-1].version, "unchanged"))
     active = next((row for row in known if row.state == VersionState.ACTIVE), None)
+    is_retired = active is None and bool(seeded) and seeded[-1].activated_at is not None
+    if seeded and seeded[-1].content_hash == content and not is_retired:
+        return _Plan(SeedResult(code, seeded[-1].version, "unchanged"))
     version = (known[-1].version if known else 0) + 1
     contents, secret = codec.encode(definition, version=version)
     row = StoredVersion(
@@ -106,11 +141,11 @@ def _approve(row: StoredVersion, known: list[StoredVersion], *, at: datetime) ->
         row, state=transition.becomes.state.value, revision=2, decision="APPROVED", decided_by=SEED_APPROVER,
         decided_at=at, activated_at=at,
     )  # fmt: skip
-    made_way = transition.archived
+    facts = transition.archived
     archived = None
-    if made_way is not None:
-        before = next(one for one in known if one.version == made_way.version)
-        archived = replace(before, state="ARCHIVED", revision=made_way.revision, archived_at=at, updated_at=at)
+    if facts is not None:
+        before = next(one for one in known if one.version == facts.version)
+        archived = make_way(before, facts, at=at)
     return _Plan(SeedResult(row.code, row.version, "activated"), approved, archived)
 
 

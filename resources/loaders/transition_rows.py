@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from domain.access.permissions import Caller
-from domain.loaders.lifecycle import Action, Transition
+from domain.loaders.lifecycle import Action, Transition, VersionFacts
 from domain.vocabulary import VersionState
 from resources.loaders.version_rows import StoredVersion
 
@@ -31,6 +31,11 @@ def follow(
     if following.state == VersionState.ARCHIVED:
         following = replace(following, archived_at=at)
     return following
+
+
+def make_way(row: StoredVersion, facts: VersionFacts, *, at: datetime) -> StoredVersion:
+    """The row of a version that was ACTIVE, archived."""
+    return replace(row, state=facts.state.value, revision=facts.revision, archived_at=at, updated_at=at)
 
 
 def move(row: StoredVersion, transition: Transition, *, at: datetime) -> StoredVersion:

@@ -5,7 +5,7 @@ writes the rows and leaves its audit entry. For the API, its pages, the command 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -35,8 +35,8 @@ from resources.loaders.bulk import put_definitions
 from resources.loaders.definition_codec import DefinitionCodec
 from resources.loaders.previous_release import rewrite_old_rows
 from resources.loaders.records import PutResult, VersionRecord, showable
-from resources.loaders.seeding import SeedResult, seed_definitions
-from resources.loaders.transition_rows import follow, move
+from resources.loaders.seeding import SeedResult, retire_vanished, seed_definitions
+from resources.loaders.transition_rows import follow, make_way, move
 from resources.loaders.version_reading import VersionReader
 from resources.loaders.version_rows import (
     StoredVersion,
@@ -231,6 +231,10 @@ class LoaderVersions(VersionReader):
         """Bring the definitions of rule files in; see `resources.loaders.seeding`."""
         return seed_definitions(self._engine, self.codec, self._audit, definitions, at=at)
 
+    def retire_vanished(self, known: Collection[str], *, at: datetime) -> list[str]:
+        """Archive what came from a rule file that is gone; see `resources.loaders.seeding`."""
+        return retire_vanished(self._engine, self.codec, self._audit, known, at=at)
+
     def rewrite_old_rows(self) -> int:
         """Bring rows of the previous release to the present form; see `resources.loaders.previous_release`."""
         return rewrite_old_rows(self._engine, self.codec)
@@ -277,14 +281,7 @@ class LoaderVersions(VersionReader):
     ) -> StoredVersion:
         if transition.archived is not None:
             made_way = self._row(connection, row.code, transition.archived.version)
-            update_versions(
-                connection,
-                [
-                    replace(
-                        made_way, state="ARCHIVED", revision=transition.archived.revision, archived_at=at, updated_at=at
-                    )
-                ],
-            )
+            update_versions(connection, [make_way(made_way, transition.archived, at=at)])
         following = follow(row, transition, action=action, caller=caller, reason=reason, at=at)
         update_versions(connection, [following])
         return following

@@ -152,11 +152,11 @@ def test_the_fault_is_one_incident_that_people_hear_of_and_take(demo: Demo) -> N
 @pytest.mark.requirement("K1")
 @pytest.mark.requirement("B6")
 def test_stopping_leaves_nothing_behind_and_a_second_start_continues(demo: Demo) -> None:
-    before = demo.query("SELECT loader_code, complete_until FROM watermarks WHERE loader_code = 'DEMO-HTTP'")
+    before = demo.query("SELECT loader_code, complete_until FROM watermarks WHERE loader_code = 'HTTP'")
     assert demo.stop(signal.SIGINT) == 0
     assert demo.processes() == []
     demo.start()
-    sql = "SELECT loader_code, complete_until FROM watermarks WHERE loader_code = 'DEMO-HTTP'"
+    sql = "SELECT loader_code, complete_until FROM watermarks WHERE loader_code = 'HTTP'"
     wait_for(lambda: str(demo.query(sql)) > str(before), 180, demo.said)
     doubled = demo.query("SELECT count(*) - count(DISTINCT (series_id, captured_at)) AS n FROM signals")
     assert doubled == [{"n": 0}]

@@ -108,9 +108,7 @@ def _count_lines(lines: pl.DataFrame, wanted: set[str] | None) -> list[_Part]:
         series = []
         for labels in counts.select(names).unique().iter_rows(named=True):
             text = canonical_labels(labels)
-            series.append(
-                (compute_series_id("DEMO-LOGS", metric, text), "DEMO-LOGS", metric, text, 300.0, *labels.values())
-            )
+            series.append((compute_series_id("LOGS", metric, text), "LOGS", metric, text, 300.0, *labels.values()))
         named = pl.DataFrame(
             series, schema=["series_id", "loader_code", "metric_name", "labels", "step_s", *names], orient="row"
         )

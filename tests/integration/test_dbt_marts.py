@@ -118,7 +118,7 @@ def test_rollups_speak_where_raw_points_are_gone_doubles_do_not_count_twice_and_
 ) -> None:
     settings, url, lake = storage
     gateway = data.SeriesSpec("STATS-PERF", "http_requests", {"service": "gateway"}, 300, 1200.0, is_count=True)
-    second = data.SeriesSpec("DEMO-GATEWAY", "http_requests", {"service": "gateway"}, 3600, 1200.0, is_count=True)
+    second = data.SeriesSpec("GATEWAY", "http_requests", {"service": "gateway"}, 3600, 1200.0, is_count=True)
     uptime = data.SeriesSpec(
         "STATS-AVAIL",
         "service_uptime_pct",

@@ -215,6 +215,8 @@ def test_faults_between_sources_and_lake_are_found(
     monkeypatch.setenv("ETLMON_DATABASE_URL", platform.url.render())
     assert "none is ACTIVE" in complaint(doctor(), "loaders")["detail"]
     seed(platform)
+    calm = [one["detail"] for one in doctor() if one["check"] == "loaders" and one["verdict"] == "ok"]
+    assert any(one.startswith("left out until ETLMON_ELASTICSEARCH_URL is set: LOG-LINES, LOGS") for one in calm)
     missing = complaint(doctor(), "connection prometheus")
     assert "needed by DEMO-A" in missing["detail"]
     assert "ETLMON_PROMETHEUS_URL" in missing["remedy"]

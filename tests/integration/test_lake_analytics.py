@@ -263,7 +263,7 @@ def insert_lines(platform: Platform, lines: list[tuple[datetime, str]], *, inges
         [(f"d{k}", at, "loader", "ERROR", text, None) for k, (at, text) in enumerate(lines)],
         schema=LOG_LINES_SCHEMA,
         orient="row",
-    ).with_columns(loader_code=pl.lit("DEMO-LOG-LINES"), ingested_at=pl.lit(ingested_at))
+    ).with_columns(loader_code=pl.lit("LOG-LINES"), ingested_at=pl.lit(ingested_at))
     platform.lake.write("signals", lambda lake: lake.insert("log_lines", frame))
 
 

@@ -14,9 +14,11 @@ from sqlalchemy import Engine, text
 from domain.errors import ConflictError, StorageError
 from domain.loaders.definition import LoaderDefinition
 from resources.encryption import load_cipher
+from resources.launch.seed import seed
 from resources.loaders.versions import LoaderVersions, load_loader_versions
 from resources.postgres.engine import make_engine, transaction
 from resources.postgres.loaders_repository import LoadersRepository
+from resources.settings import Settings
 from tests.fakes.platform import Platform
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
@@ -121,3 +123,79 @@ def test_a_password_is_stored_encrypted_and_bound_to_its_version(
     change(engine, "UPDATE loader_versions SET secret = (SELECT secret FROM loader_versions WHERE code = 'DEMO-B')")
     with pytest.raises(StorageError, match="DEMO-A:1 was altered"):
         repository.list_active()
+
+
+LOADER_FILE = """code: {code}
+title: t
+source: prometheus
+connection: {connection}
+schedule: "* * * * *"
+step_s: 60
+prometheus: [{{metric_name: m, promql: up}}]
+"""
+
+
+def write_loader(settings: Settings, code: str, *, connection: str = "prometheus") -> Path:
+    assert settings.rules_path is not None
+    file = settings.rules_path / "loaders" / f"{code.lower()}.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(LOADER_FILE.format(code=code, connection=connection))
+    return file
+
+
+@pytest.fixture
+def own_rules(platform: Platform, tmp_path: Path) -> Settings:
+    return platform.settings.model_copy(
+        update={"rules_path": tmp_path / "rules", "prometheus_url": "http://prometheus:9090"}
+    )
+
+
+@pytest.mark.requirement("A6")
+def test_a_loader_whose_file_is_gone_ends_and_its_file_brings_it_back(
+    platform: Platform, own_rules: Settings, engine: Engine
+) -> None:
+    write_loader(own_rules, "STAYS")
+    file = write_loader(own_rules, "GOES")
+    assert seed(own_rules, is_demo=False) == {
+        "definitions": 2, "changed": 2, "broken": [], "left_out": [], "retired": [],
+    }  # fmt: skip
+    for code in ("GOES", "STAYS"):
+        platform.lake.execute("INSERT INTO watermarks VALUES (?, ?, ?)", [code, NOW, NOW])
+    file.unlink()
+    found = seed(own_rules, is_demo=False)
+    assert (found["retired"], found["changed"]) == (["GOES"], 0)
+    assert (states(engine, "GOES"), states(engine, "STAYS")) == ([(1, "ARCHIVED")], [(1, "ACTIVE")])
+    marks = platform.lake.query("SELECT loader_code FROM watermarks")["loader_code"].to_list()
+    assert marks == ["STAYS"], "who captures no more is not behind"
+    with transaction(engine) as connection:
+        noted = connection.execute(
+            text("SELECT actor, resource_id FROM audit_entries WHERE action = 'loader.retire'")
+        ).all()
+    assert [tuple(row) for row in noted] == [("rule-file", "GOES.1")]
+    assert seed(own_rules, is_demo=False)["retired"] == [], "once"
+    write_loader(own_rules, "GOES")
+    assert seed(own_rules, is_demo=False)["changed"] == 1
+    assert states(engine, "GOES") == [(1, "ARCHIVED"), (2, "ACTIVE")]
+
+
+@pytest.mark.requirement("A6")
+def test_what_is_no_sign_of_an_end_ends_nothing(own_rules: Settings, engine: Engine, versions: LoaderVersions) -> None:
+    for code in ("ANNS", "WAITS", "BREAKS"):
+        write_loader(own_rules, code)
+    seed(own_rules, is_demo=False)
+    change(engine, "UPDATE loader_versions SET created_by = 'ann' WHERE code = 'ANNS'")
+    assert own_rules.rules_path is not None
+    (own_rules.rules_path / "loaders" / "anns.yaml").unlink()
+    write_loader(own_rules, "WAITS", connection="nowhere")
+    broken = write_loader(own_rules, "BREAKS")
+    broken.write_text("code: [")
+    found = seed(own_rules, is_demo=False)
+    assert (found["retired"], len(found["broken"])) == ([], 1)  # type: ignore[arg-type]
+    broken.unlink()
+    assert seed(own_rules, is_demo=False)["retired"] == ["BREAKS"]
+    assert found["left_out"] == [f"left out until nowhere is in {own_rules.connections_path}: WAITS"]
+    for code in ("ANNS", "WAITS"):
+        assert states(engine, code) == [(1, "ACTIVE")], code
+    for file in (own_rules.rules_path / "loaders").iterdir():
+        file.unlink()
+    assert seed(own_rules, is_demo=False)["retired"] == [], "an empty folder is rather a wrong one"

@@ -25,7 +25,9 @@ from sensors.notification import NOTIFICATION_SENSORS, escalation, notification,
 from tests.fakes.platform import Platform
 
 pytestmark = pytest.mark.requirement("D6")
-SERIES = "INSERT INTO series BY NAME SELECT 7 AS series_id, 'DEMO-HTTP' AS loader_code, 'http_latency_p99_ms' AS metric_name,"
+SERIES = (
+    "INSERT INTO series BY NAME SELECT 7 AS series_id, 'HTTP' AS loader_code, 'http_latency_p99_ms' AS metric_name,"
+)
 
 
 @pytest.fixture
@@ -59,7 +61,7 @@ def slow_service(platform: Platform, *, now: datetime) -> None:
     for minutes in range(10, 0, -1):
         value = 2_900.0 if minutes <= 5 else 300.0
         platform.lake.execute("INSERT INTO signals VALUES (7, ?, ?, ?)", [now - timedelta(minutes=minutes), value, now])
-    platform.lake.execute("INSERT INTO watermarks VALUES ('DEMO-HTTP', ?, ?)", [now, now])
+    platform.lake.execute("INSERT INTO watermarks VALUES ('HTTP', ?, ?)", [now, now])
 
 
 def rows(platform: Platform, sql: str) -> list[tuple[object, ...]]:

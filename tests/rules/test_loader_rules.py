@@ -9,10 +9,12 @@ import promql_parser
 import pytest
 import sqlglot
 
+from domain.detection.rule import Composite, Ratio, Rule
 from domain.errors import RuleFileError
 from domain.loaders.definition import LoaderDefinition
 from domain.vocabulary import MetricKind, SourceKind
-from resources.rule_files import load_rule_folder, shipped_rules
+from resources.loaders.seed_files import is_demo_only
+from resources.rule_files import load_rule_file, load_rule_folder, shipped_rules
 
 FOUND = load_rule_folder(shipped_rules() / "loaders", LoaderDefinition)
 LOADERS = {path: one for path, one in FOUND.items() if isinstance(one, LoaderDefinition)}
@@ -65,6 +67,27 @@ def test_no_password_and_no_fixed_address_ships(path: Path) -> None:
 def test_percentages_that_are_shares_are_ratios(path: Path) -> None:
     shares = [one for one in LOADERS[path].metrics if one.metric_name.endswith("_ratio_pct")]
     assert [one.metric_name for one in shares if one.kind is not MetricKind.RATIO or one.unit != "%"] == []
+
+
+@pytest.mark.parametrize("requirement", ["D1", "D2", "D3", "D4"])
+def test_what_the_default_rules_read_is_captured_in_every_installation(requirement: str) -> None:
+    """A rule file says in its first line which requirement it is the default of."""
+    captured = {one.metric_name for path, loader in LOADERS.items() if not is_demo_only(path) for one in loader.metrics}
+    folder = shipped_rules() / "detections"
+    rules = {path: load_rule_file(path, Rule) for path in folder.glob("*.yaml")}
+    by_id = {rule.id: rule for rule in rules.values()}
+    defaults = [rule for path, rule in rules.items() if path.read_text().startswith(f"# {requirement}:")]
+    assert len(defaults) >= 4
+    missing = {rule.id: read_metrics(rule, by_id) - captured for rule in defaults}
+    assert {name: metrics for name, metrics in missing.items() if metrics} == {}
+
+
+def read_metrics(rule: Rule, by_id: dict[str, Rule]) -> set[str]:
+    """Every metric that a rule looks at, by itself or through its parts."""
+    if isinstance(rule.when, Composite):
+        return {metric for part in rule.when.rules for metric in read_metrics(by_id[part], by_id)}
+    divisor = rule.when.divisor.metrics if isinstance(rule.when, Ratio) else ()
+    return {*rule.series.metrics, *divisor}
 
 
 @pytest.mark.requirement("B3")

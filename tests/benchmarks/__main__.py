@@ -28,8 +28,9 @@ def main(chosen: list[str]) -> int:
         for column in ("work", "ours", "peer", "target", ""):
             table.add_column(column, overflow="fold")
         for row in rows:
-            table.add_row(row["work"], row["ours"], row["peer"], row["target"], _MARKS[row["met"]])
-            is_missed |= row["met"] is False
+            met = None if row["met"] is None else bool(row["met"])  # numpy's False is not False
+            table.add_row(row["work"], row["ours"], row["peer"], row["target"], _MARKS[met])
+            is_missed |= met is False
         console.print(table)
         console.print()
     return int(is_missed)

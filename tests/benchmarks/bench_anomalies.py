@@ -16,7 +16,8 @@ from domain.baselines.time_of_week import compute_baselines
 from domain.signals import TIMESTAMP
 from resources.analytics.causal_scores import detect_causal_anomalies
 from resources.lake.connection import Lake
-from tests.benchmarks.nab_data import find_benchmark_data, load_nab
+from tests.benchmarks.benchmark_data import absent_row, find_data
+from tests.benchmarks.nab_data import load_nab
 from tests.benchmarks.nab_scoring import PROFILES, LabelledScores, score_at, sweep
 from tests.benchmarks.peak_memory import peak_mb
 from tests.benchmarks.platform_home import bench_platform
@@ -28,7 +29,11 @@ PUBLISHED = {
     "reward_low_FP_rate": "CAD OSE 73.3 at its best threshold",
     "reward_low_FN_rate": "ARTime 83.2 at its best threshold",
 }
-REACH = {"standard": 70.0, "reward_low_FP_rate": 55.0, "reward_low_FN_rate": None}
+#: What is to be reached: at the shipped default, and at the best threshold.
+REACH_SHIPPED = {"standard": 70.0, "reward_low_FP_rate": 55.0}
+REACH_BEST = {"standard": 78.0}
+#: Rows that the incremental benchmark walks through, and how many rows apart its groups of series began.
+PHASES, STAGGER = 40, 37
 
 
 def run() -> list[dict]:
@@ -73,14 +78,28 @@ def _batch() -> list[dict]:
 
 
 def _incremental() -> list[dict]:
-    history = np.random.default_rng(0).normal(50, 3, (10_000, 30))
-    at_us = np.arange(31) * 60_000_000 + np.zeros((10_000, 1), np.int64)
-    state, _ = advance_scoring(start_scoring(10_000), at_us=at_us[:, :30], value=history)
-    seconds = _seconds(lambda: advance_scoring(state, at_us=at_us[:, 30:], value=history[:, :1]))
+    """Series that began at ten different times: what a component does every so many rows then falls into different minutes."""
+    groups = [_grow(1000, 30 + STAGGER * number, seed=number) for number in range(10)]
+    state = {name: np.concatenate([group[name] for group in groups]) for name in groups[0]}
+    random, seconds = np.random.default_rng(0), []
+    for phase in range(PHASES):
+        at_us = np.full((10_000, 1), (STAGGER * 10 + 30 + phase) * 60_000_000, np.int64)
+        value = random.normal(50, 3, (10_000, 1))
+        began = time.perf_counter()
+        state, _ = advance_scoring(state, at_us=at_us, value=value)
+        seconds.append(time.perf_counter() - began)
     size_mb = sum(array.nbytes for array in state.values()) / 1e6
-    text = f"{seconds * 1000:.0f} ms, {size_mb:.0f} MB of state"
-    work = "causal score, one new point of each of 10,000 series"
-    return [_row(work, text, "", "under 2 s, under 1 GB", met=seconds < 2 and size_mb < 1000)]
+    usual, worst = np.median(seconds[1:]), max(seconds[1:])
+    text = f"{usual * 1000:.0f} ms, slowest {worst * 1000:.0f} ms, {size_mb:.0f} MB of state"
+    work = f"causal score, one new point of each of 10,000 series of 30 to {30 + 9 * STAGGER} rows, {PHASES} times"
+    return [_row(work, text, "", "under 2 s, under 1 GB", met=worst < 2 and size_mb < 1000)]
+
+
+def _grow(series: int, rows: int, *, seed: int) -> dict[str, np.ndarray]:
+    """State of series after so many rows."""
+    at_us = np.arange(rows) * 60_000_000 + np.zeros((series, 1), np.int64)
+    values = np.random.default_rng(seed).normal(50, 3, (series, rows))
+    return advance_scoring(start_scoring(series), at_us=at_us, value=values)[0]
 
 
 def _in_the_lake() -> list[dict]:
@@ -119,24 +138,30 @@ def _fill(lake: Lake, rows: int, *, first: int) -> None:
 
 
 def _nab() -> list[dict]:
-    data = find_benchmark_data()
-    if data is None:
-        absent = "no data: set ETLMON_BENCH_DATA to the folder that holds nab/"
-        return [_row("NAB, 40 series, 83 windows", absent, "", "", met=None)]
-    series = load_nab(data)
+    folder = find_data("nab")
+    if folder is None:
+        return [absent_row("NAB, 40 series, 83 windows", "nab")]
+    series = load_nab(folder)
     scored = score_series(pl.concat([one.points for one in series])).partition_by("series_id", maintain_order=True)
     files = [LabelledScores(frame["score"].to_numpy(), one.windows) for frame, one in zip(scored, series, strict=True)]
-    return [_nab_row(files, name) for name in PROFILES]
+    return [row for name in PROFILES for row in _nab_rows(files, name)]
 
 
-def _nab_row(files: list[LabelledScores], name: str) -> dict:
+def _nab_rows(files: list[LabelledScores], name: str) -> list[dict]:
     shipped = score_at(files, PROFILES[name], THRESHOLD)
     thresholds, totals = sweep(files, PROFILES[name])
     best = int(totals.argmax())
-    text = f"{shipped:.1f} (best threshold {thresholds[best]:.3f}: {totals[best]:.1f})"
-    target = f"above {REACH[name]:.0f} at the shipped default" if REACH[name] else ""
-    met = shipped > REACH[name] if REACH[name] else None
-    return _row(f"NAB {name}, shipped default {THRESHOLD}", text, PUBLISHED[name], target, met=met)
+    return [
+        _nab_row(f"NAB {name}, shipped default {THRESHOLD}", shipped, "", REACH_SHIPPED.get(name)),
+        _nab_row(
+            f"NAB {name}, best threshold {thresholds[best]:.3f}", totals[best], PUBLISHED[name], REACH_BEST.get(name)
+        ),
+    ]
+
+
+def _nab_row(work: str, reached: float, peer: str, reach: float | None) -> dict:
+    met = bool(reached > reach) if reach else None
+    return _row(work, f"{reached:.1f}", peer, f"above {reach:.0f}" if reach else "", met=met)
 
 
 def _seconds(work) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ import polars as pl
 
 from domain.capacity import compute_capacity
 from domain.signals import TIMESTAMP
+from tests.benchmarks.benchmark_data import absent_row, find_data
 
 TITLE = "Capacity"
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -23,12 +23,8 @@ GAUGES = 10_000
 
 def run() -> list[dict]:
     """The speed row always; accuracy rows, or one row that says so where the data folder is absent."""
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
-    folder = Path(os.environ.get("ETLMON_BENCH_DATA", beside)) / "capacity"
-    if not (folder / "truth.csv").exists():
-        absent = _row("capacity dates, accuracy", "data absent", "", "needs capacity in ETLMON_BENCH_DATA", met=None)
-        return [_speed(), absent]
-    return [_speed(), *_accuracy(folder)]
+    folder = find_data("capacity")
+    return [_speed(), *(_accuracy(folder) if folder else [absent_row("capacity dates, accuracy", "capacity")])]
 
 
 def _speed() -> dict:

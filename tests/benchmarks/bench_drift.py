@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from domain.control_charts.calibration import compute_scores
+from tests.benchmarks.benchmark_data import absent_row, find_data
 from tests.benchmarks.noise_kinds import KINDS, make_noise
 from tests.benchmarks.run_lengths import (
     REFERENCE,
@@ -35,10 +35,8 @@ _STATED = " / ".join(f"{length:.0f}" for length in STATED.values())
 
 def run() -> list[dict]:
     """Simulations always; rows of the machines, or one that says so where the data folder is absent."""
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
-    folder = Path(os.environ.get("ETLMON_BENCH_DATA", beside)) / "drift"
-    absent = _row("charts of cloud machines", "data absent", "", "needs drift in ETLMON_BENCH_DATA", met=None)
-    machines = _machines(folder) if folder.exists() else [absent]
+    folder = find_data("drift")
+    machines = _machines(folder) if folder else [absent_row("charts of cloud machines", "drift")]
     return [_speed(), *_in_control(), *_through_baselines(), *_shifts(), *machines]
 
 

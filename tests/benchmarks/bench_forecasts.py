@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from domain.forecasts import ForecastResult, forecast_series
 from domain.signals import TIMESTAMP
+from tests.benchmarks.benchmark_data import absent_row, find_data
 
 TITLE = "Forecasts"
 START_US = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp() * 1e6)
@@ -20,18 +19,12 @@ SAMPLE = 6
 
 def run() -> list[dict]:
     """Rows per data set; one row that says so where the data folder is absent."""
-    folder = find_data() / "forecasting"
-    if not (folder / "m4_hourly.parquet").exists():
-        return [_row("forecasts on M4", "data absent", "", f"needs {folder.name} in ETLMON_BENCH_DATA", met=None)]
+    folder = find_data("forecasting")
+    if folder is None:
+        return [absent_row("forecasts on M4", "forecasting")]
     hourly = pl.read_parquet(folder / "m4_hourly.parquet").cast({"series": pl.String})
     weekly = pl.read_parquet(folder / "m4_weekly.parquet").cast({"series": pl.String})
     return [*_hourly(hourly), *_weekly(weekly), _peer_speed(hourly)]
-
-
-def find_data() -> Path:
-    """The folder of benchmark data: ETLMON_BENCH_DATA, else beside the repository."""
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
-    return Path(os.environ.get("ETLMON_BENCH_DATA", beside))
 
 
 def _hourly(data: pl.DataFrame) -> list[dict]:

@@ -13,7 +13,7 @@ import polars as pl
 
 TITLE = "Large files"
 SERIES, ROWS = 1000, 10_000
-LIMIT_MB = 2000
+LIMIT_BYTES = 2e9
 COMMANDS = (("score",), ("forecast", "--horizon", "24"), ("capacity", "--limit", "90"))
 _CODE = """
 import sys, time
@@ -24,7 +24,7 @@ try:
 except SystemExit as end:
     assert not end.code, end.code
 from tests.benchmarks.peak_memory import peak_mb
-print(time.perf_counter() - began, peak_mb())
+print(time.perf_counter() - began, peak_mb() * 2**20)
 """
 
 
@@ -62,14 +62,14 @@ def _measure(source: Path, command: tuple[str, ...]) -> dict:
         text=True,
         check=True,
     )
-    seconds, peak = map(float, done.stdout.split())
+    seconds, peak_bytes = map(float, done.stdout.split())
     work = f"etlmon {command[0]}, {SERIES * ROWS:,} rows of CSV"
     return {
         "work": work,
-        "ours": f"{peak:.0f} MB, {seconds:.0f} s",
+        "ours": f"{peak_bytes / 1e9:.2f} GB, {seconds:.0f} s",
         "peer": "",
         "target": "under 2 GB",
-        "met": peak < LIMIT_MB,
+        "met": peak_bytes < LIMIT_BYTES,
     }
 
 

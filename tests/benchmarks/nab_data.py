@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,15 +10,6 @@ import numpy as np
 import polars as pl
 
 from domain.signals import TIMESTAMP
-
-
-def find_benchmark_data() -> Path | None:
-    """ETLMON_BENCH_DATA, or ../shared/data beside the repository; None where neither exists."""
-    root = Path(__file__).resolve().parents[2]
-    for folder in (os.environ.get("ETLMON_BENCH_DATA"), root.parent / "shared" / "data"):
-        if folder and Path(folder).is_dir():
-            return Path(folder)
-    return None
 
 
 @dataclass(frozen=True)
@@ -31,10 +21,10 @@ class NabSeries:
     windows: list[tuple[int, int]]
 
 
-def load_nab(data: Path) -> list[NabSeries]:
-    """All series; `series_id` is the position in the list."""
-    labels = json.loads((data / "nab" / "labels" / "combined_windows.json").read_text())
-    files = sorted((data / "nab" / "data").glob("*/*.csv.gz"))
+def load_nab(folder: Path) -> list[NabSeries]:
+    """All series of the folder `nab`; `series_id` is the position in the list."""
+    labels = json.loads((folder / "labels" / "combined_windows.json").read_text())
+    files = sorted((folder / "data").glob("*/*.csv.gz"))
     return [_load(file, labels, index) for index, file in enumerate(files)]
 
 

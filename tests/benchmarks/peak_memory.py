@@ -6,6 +6,6 @@ from pathlib import Path
 
 
 def peak_mb() -> float:
-    """Largest resident size since this program began, in MB (VmHWM)."""
+    """Largest resident size since this program began, in MiB (VmHWM)."""
     line = next(one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmHWM"))
     return int(line.split()[1]) / 1024

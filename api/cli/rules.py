@@ -24,7 +24,7 @@ Home = Annotated[Path | None, typer.Option("--home", help="Folder of the platfor
 
 @app.command("test", epilog="Example: etlmon rules test rules/detections/api-latency-p99.yaml")
 def run_tests(
-    path: Annotated[Path | None, typer.Argument(help="A rule file or a folder; default: the shipped rules.")] = None,
+    path: Annotated[Path | None, typer.Argument(help="A rule file or a folder; default: the rules in force.")] = None,
     json_output: Json = False,
 ) -> None:
     """Run every case of every rule. Exit code 1 when one fails, a file is broken, or a rule has no case."""
@@ -58,7 +58,7 @@ def run_tests(
 
 @app.command("list", epilog="Example: etlmon rules list --json")
 def list_(
-    path: Annotated[Path | None, typer.Argument(help="A rule file or a folder; default: the shipped rules.")] = None,
+    path: Annotated[Path | None, typer.Argument(help="A rule file or a folder; default: the rules in force.")] = None,
     json_output: Json = False,
 ) -> None:
     """All rules with severity, category, condition and owner."""
@@ -98,7 +98,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 
 @app.command(epilog="Example: etlmon rules backtest api-latency-p99 --from 2026-11-01 --to 2026-11-15")
 def backtest(
-    rule: Annotated[str, typer.Argument(help="Id of a shipped rule, or a rule file that is not yet shipped.")],
+    rule: Annotated[str, typer.Argument(help="Id of a rule in force, or a rule file that is not yet in force.")],
     since: Annotated[str, typer.Option("--from", help="First instant, ISO 8601 (UTC where it has no zone).")],
     until: Annotated[str | None, typer.Option("--to", help="Last instant; default: now.")] = None,
     home: Home = None,
@@ -193,9 +193,10 @@ def _load(path: Path | None) -> tuple[list[Rule], list[RuleFileError], dict[str,
     from domain.detection.rule import Rule
     from domain.errors import NotFoundError, RuleFileError
     from resources.rule_files import load_rule_file, load_rule_folder, shipped_rules
+    from resources.settings import load_settings
 
-    shipped = load_rule_folder(shipped_rules() / "detections", Rule)
-    found: dict[Path, Rule | RuleFileError] = shipped
+    in_force = load_rule_folder((load_settings().rules_path or shipped_rules()) / "detections", Rule)
+    found: dict[Path, Rule | RuleFileError] = in_force
     if path is not None and not path.exists():
         raise NotFoundError(f"there is no {path}", suggestion="name a rule file or a folder of them")
     if path is not None and path.is_dir():
@@ -207,7 +208,7 @@ def _load(path: Path | None) -> tuple[list[Rule], list[RuleFileError], dict[str,
             found = {path: error}
     rules = [one for one in found.values() if isinstance(one, Rule)]
     broken = [one for one in found.values() if isinstance(one, RuleFileError)]
-    others = {one.id: one for one in [*shipped.values(), *rules] if isinstance(one, Rule)}
+    others = {one.id: one for one in [*in_force.values(), *rules] if isinstance(one, Rule)}
     return rules, broken, others
 
 

@@ -70,6 +70,24 @@ def test_shipped_rules_are_listed() -> None:
     assert "api-latency-p99" in run("list").stdout
 
 
+@pytest.mark.requirement("D6")
+def test_the_configured_folder_is_the_one_that_is_tested_and_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "detections"
+    folder.mkdir()
+    write(folder, GOOD)
+    monkeypatch.setenv("ETLMON_RULES_PATH", str(tmp_path))
+    assert [rule["id"] for rule in json.loads(run("list", "--json").stdout)["rules"]] == ["hot"]
+    assert run("test").stdout.splitlines()[0] == "ok   hot: fires"
+    assert isinstance(run("backtest", "pod-cpu", "--from", "2026-01-01").exception, NotFoundError)
+    both = GOOD.replace("id: hot", "id: hot-and-hot").replace(
+        'series: {metric: load}\nwhen: {kind: threshold, op: ">", value: 5}',
+        "when: {kind: composite, op: all, rules: [hot, hot], join: [service]}",
+    )
+    assert run("test", write(tmp_path, both, "both.yaml")).exit_code == 0, "a new file may name rules in force"
+
+
 def test_no_rule_of_that_name_and_no_date() -> None:
     assert isinstance(run("backtest", "nothing", "--from", "2026-01-01").exception, NotFoundError)
     assert isinstance(run("backtest", "pod-cpu", "--from", "yesterday").exception, InputDataError)

@@ -120,10 +120,11 @@ def _points(found: Judged, window: SignalsWindow) -> pl.DataFrame:
 
 def _baseline_multiple(found: Judged, when: BaselineMultiple, window: SignalsWindow) -> Judged:
     limit = _expected(found, window) * when.times
+    is_new = np.isnan(limit) & (when.without_baseline == "fires")
     with np.errstate(invalid="ignore"):
         is_beyond = found.value > limit if when.op in (">", ">=") else found.value < limit
-        is_bad = is_beyond & (np.abs(found.value) >= when.min_value)
-    return Judged(found.position, found.at_us, found.value, is_bad, ~is_bad & ~np.isnan(limit), limit)
+        is_bad = (is_beyond | is_new) & (np.abs(found.value) >= when.min_value)
+    return Judged(found.position, found.at_us, found.value, is_bad, ~is_bad & (is_new | ~np.isnan(limit)), limit)
 
 
 def _burst(found: Judged, when: Burst, window: SignalsWindow) -> Judged:

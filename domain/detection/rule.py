@@ -94,6 +94,9 @@ class BaselineMultiple(Frozen):
     op: Operator = ">"
     times: float = Field(gt=0)
     min_value: float = Field(default=0.0, description="smaller values are never bad, however small their baseline")
+    without_baseline: Literal["unknown", "fires"] = Field(
+        default="unknown", description="what a value says whose series has no baseline yet"
+    )
 
 
 class Absence(Frozen):

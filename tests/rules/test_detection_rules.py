@@ -73,6 +73,9 @@ def test_whoever_is_woken_finds_a_runbook_and_first_steps(rule: Rule) -> None:
 )
 def test_the_defaults_are_those_of_the_requirements(rule_id: str, severity: str, limit: float) -> None:
     when = RULES[rule_id].when
+    loud = {"node-cpu-high": "node-cpu"}.get(rule_id, rule_id)
+    assert not RULES[loud].is_silent
+    assert loud == rule_id or rule_id in RULES[loud].when.rules  # type: ignore[union-attr]
     assert RULES[rule_id].severity == severity
     assert getattr(when, "times", None) == limit or getattr(when, "value", None) == limit
 

@@ -100,6 +100,15 @@ def test_a_ratio_that_knows_nothing_any_more_is_over_after_a_while() -> None:
     assert found == [(FIRING, 0), (RESOLVED, 1140)]
 
 
+@pytest.mark.requirement("D4")
+def test_a_series_without_a_baseline_is_unknown_unless_the_rule_says_that_it_fires() -> None:
+    silent = make_rule({"kind": "baseline_multiple", "times": 3})
+    fires = make_rule({"kind": "baseline_multiple", "times": 3, "min_value": 50, "without_baseline": "fires"})
+    assert events(silent, {"values": [10, 900, 10]}) == []
+    assert events(fires, {"values": [10, 90, 50, 49]}) == [(FIRING, 60), (RESOLVED, 180)]
+    assert events(fires, {"values": [90, 120, 121, 90], "baseline": 40}) == [(FIRING, 120), (RESOLVED, 180)]
+
+
 def test_baseline_multiple_in_both_directions() -> None:
     above = make_rule({"kind": "baseline_multiple", "times": 3, "min_value": 10})
     below = make_rule({"kind": "baseline_multiple", "op": "<", "times": 0.5})

@@ -56,7 +56,7 @@ def _in_control() -> list[dict]:
 def _through_baselines() -> list[dict]:
     length, daily = 288 * 30, SEASON * np.sin(2 * np.pi * np.arange(288 * 30) / 288)
     rows = []
-    for kind in ("normal", "AR(1) 0.7", "AR(1) 0.9", "exponential", "Poisson 20"):
+    for kind in ("normal", "AR(1) 0.7", "AR(1) 0.9", "exponential", "gamma 2", "lognormal 1", "Poisson 20"):
         noise = make_noise(kind, (SERIES // 3, length), seed=2) + daily
         rows.append(
             _run_length(f"the same on baselines of a daily season of ± 3, {kind}", chart_through_baselines(noise), None)

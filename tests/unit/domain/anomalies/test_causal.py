@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from domain.anomalies.causal import advance_scoring, score_series, start_scoring
+from domain.anomalies.causal import LEAST_ROWS, advance_scoring, score_series, start_scoring
 from domain.signals import POINTS_SCHEMA
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -68,6 +68,30 @@ def test_an_episode_is_one_alarm_and_again_only_when_it_gets_worse():
     assert alarms(worse) == [2000, 2030]
 
 
+@pytest.mark.requirement("C1")
+@pytest.mark.parametrize("height", [15.0, 40.0, -40.0, 200.0])
+def test_an_episode_far_longer_than_the_rest_is_still_one_alarm(height):
+    """300 rows are five rests. Not one more alarm in five of six such episodes, and never more than one more."""
+    counts = []
+    for seed in range(6):
+        values = noise(3000, seed)
+        values[2000:2300] += height
+        found = [row for row in alarms(values) if 2000 <= row < 2400]
+        assert found[0] == 2000
+        counts.append(len(found))
+    assert max(counts) <= 2
+    assert sum(counts) <= 7
+
+
+def test_a_long_wild_episode_alarms_once_per_rest_at_most():
+    for seed in range(6):
+        values = noise(3000, seed)
+        values[2000:2300] = noise(300, seed + 50, spread=20.0)
+        found = [row for row in alarms(values) if row >= 2000]
+        assert 2000 <= found[0] <= 2002
+        assert len(found) <= 5
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_usual_noise_is_quiet(seed):
     assert len(alarms(noise(4032, seed))) <= 2
@@ -102,13 +126,48 @@ def test_a_counter_that_grows_is_quiet():
     assert len(alarms(np.cumsum(np.random.default_rng(3).poisson(50, 3000)))) <= 1
 
 
+def test_resets_of_a_counter_are_an_alarm_each_at_most_and_the_growth_between_them_is_none():
+    resets = [700, 1500, 2200, 2700]
+    for seed in range(4):
+        counter = np.cumsum(np.random.default_rng(seed).poisson(50, 3000)).astype(float)
+        for row in resets:
+            counter[row:] -= counter[row]
+        found = alarms(counter)
+        assert found[0] == 700, "the first fall of something that only grew"
+        assert set(found) <= set(resets)
+
+
+def uneven(seed):
+    """Every step another one, and two days missing."""
+    kept = pl.Series(np.random.default_rng(seed).random(3000) < 0.4)
+    gap = pl.col("captured_at").is_between(START + timedelta(days=3), START + timedelta(days=5))
+    return points_of(noise(seed=seed)).filter(kept).filter(~gap)
+
+
 def test_uneven_steps_and_long_gaps_do_no_harm():
-    points = points_of(noise())
-    rng = np.random.default_rng(4)
-    sparse = points.filter(pl.Series(rng.random(3000) < 0.4)).filter(
-        ~pl.col("captured_at").is_between(START + timedelta(days=3), START + timedelta(days=5))
-    )
-    assert score_series(sparse)["is_anomaly"].sum() <= 2
+    assert score_series(uneven(4))["is_anomaly"].sum() <= 2
+
+
+@pytest.mark.requirement("C1")
+@pytest.mark.parametrize("size", [20.0, -20.0])
+def test_on_uneven_steps_an_anomaly_is_found(size):
+    for seed in range(6):
+        points = uneven(seed)
+        row = points.height * 4 // 5
+        spiked = points.with_columns(metric_value=pl.col("metric_value") + size * (pl.int_range(pl.len()) == row))
+        found = score_series(spiked)["is_anomaly"].arg_true().to_list()
+        assert row in found
+        assert len(found) <= 3
+
+
+@pytest.mark.requirement("C1")
+@pytest.mark.parametrize("rows", [22, 23, 30, 60, 100, 150])
+def test_a_series_with_little_history_finds_what_is_plain_and_keeps_quiet_otherwise(rows):
+    quiet = pl.concat([points_of(noise(rows, seed), series_id=seed) for seed in range(40)])
+    assert score_series(quiet)["is_anomaly"].sum() <= 2, "in 40 series"
+    is_spiked = pl.int_range(pl.len()).over("series_id") == rows - 3
+    plain = score_series(quiet.with_columns(metric_value=pl.col("metric_value") + 40.0 * is_spiked))
+    assert plain.filter(is_spiked)["is_anomaly"].sum() == (0 if rows - 3 < LEAST_ROWS else 40)
 
 
 def test_missing_values_score_zero_and_leave_the_rest_untouched():

@@ -198,3 +198,23 @@ def test_two_seasons_at_once_are_continued() -> None:
     both = daily(hours.size, height=10) + 8 * np.sin(2 * np.pi * hours / 168)
     result = forecast_series(series((both + 0.5 * noise(hours.size))[:-168]), horizon=168)
     assert np.abs(centre(result) - both[-168:]).mean() < 1.5
+
+
+@pytest.mark.requirement("C4")
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_season_that_no_calendar_knows_is_found_and_beats_the_naive_forecast(seed: int) -> None:
+    """Steps of 11 seconds, a season of 37 of them with an overtone."""
+    steps = np.arange(37 * 21)
+    wave = 50 + 10 * np.sin(2 * np.pi * steps / 37) + 5 * np.sin(4 * np.pi * steps / 37 + 1)
+    values = wave + 0.5 * noise(steps.size, seed)
+    result = forecast_series(series(values[:-37], step_s=11.0), horizon=37)
+    naive = np.abs(values[-38] - values[-37:]).mean()
+    assert np.abs(centre(result) - values[-37:]).mean() < 0.1 * naive
+    assert result.forecasts["forecast_at"].diff().drop_nulls().unique().to_list() == [timedelta(seconds=11)]
+
+
+def test_one_model_replaces_the_blend_where_it_is_clearly_better() -> None:
+    pattern = np.tile(noise(24, 1), 30)
+    assert forecast_series(series(pattern), horizon=12).forecasts["model"].unique().to_list() == ["seasonal_naive"]
+    noisy = forecast_series(series(daily(480) + noise(480)), horizon=12)
+    assert noisy.forecasts["model"].unique().to_list() == ["blend"], "where several are good, they are mixed"

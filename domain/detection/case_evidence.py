@@ -62,19 +62,11 @@ class CaseEvidence:
         return self._points.group_by("series_id").agg(last_at=pl.col("captured_at").max())
 
     def capacity(self) -> pl.DataFrame:
-        """The date at which each series reaches its limit, forecast at the origin."""
+        """The date at which each series reaches its limit, forecast at the origin and each hour after it."""
         rows = [
-            (
-                number,
-                self._origin,
-                self._at(one.reaches_in_days * 86_400),
-                1.0,
-                0.0,
-                1.0,
-                one.grows / one.reaches_in_days,
-            )
+            (number, self._at(at_s), self._at(at_s + days * 86_400), 1.0, 0.0, 1.0, one.grows / days)
             for number, one in enumerate(self._case.given)
-            if one.reaches_in_days is not None
+            for at_s, days in _read_dates(one)
         ]
         types = {"series_id": pl.Int64(), "computed_at": TIMESTAMP, "reaches_at": TIMESTAMP}
         numbers = dict.fromkeys(("probability", "current", "limit_value", "growth_per_day"), pl.Float64())
@@ -108,6 +100,13 @@ class CaseEvidence:
         ]
         marked = _frame(rows, {"series_id": pl.Int64(), "captured_at": TIMESTAMP})
         return marked.join(self._points, on=["series_id", "captured_at"], how="inner")
+
+
+def _read_dates(given: CasePoints) -> list[tuple[float, float]]:
+    """(seconds after the origin, days from there) of each forecast."""
+    days = given.reaches_in_days
+    each = [] if days is None else days if isinstance(days, list) else [days]
+    return [(number * 3600.0, one) for number, one in enumerate(each)]
 
 
 def _frame(rows: Sequence[tuple[object, ...]], types: dict[str, pl.DataType]) -> pl.DataFrame:

@@ -240,7 +240,9 @@ class CasePoints(Frozen):
         default_factory=dict, description="position → score of what the causal score called"
     )
     out_of_control: list[int] = Field(default_factory=list, description="positions that a control chart marks")
-    reaches_in_days: float | None = Field(default=None, description="when it reaches its limit, from the origin")
+    reaches_in_days: float | list[float] | None = Field(
+        default=None, description="when it reaches its limit, says the forecast of the origin; of a list one each hour"
+    )
     grows: bool = Field(default=True, description="whether growth leads there, or only the swing of its peaks")
 
 

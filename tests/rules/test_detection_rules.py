@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from domain.detection.cases import run_cases
-from domain.detection.rule import Rule
+from domain.detection.cases import make_case_window, run_cases
+from domain.detection.conditions import judge
+from domain.detection.rule import BaselineMultiple, Burst, Case, LogPattern, Rate, Ratio, Rule, Threshold
+from domain.detection.short_form import expand_values
 from domain.vocabulary import Severity
 from resources.rule_files import load_rule_folder, shipped_rules
 
 LOADED = load_rule_folder(shipped_rules() / "detections", Rule)
 RULES = {rule.id: rule for rule in LOADED.values() if isinstance(rule, Rule)}
+TOLD = [rule for rule in RULES.values() if rule.severity is not Severity.LOW and not rule.is_silent]
 URGENT = [rule for rule in RULES.values() if rule.severity in (Severity.CRITICAL, Severity.HIGH) and not rule.is_silent]
 
 
@@ -33,6 +37,34 @@ def test_every_case_holds(rule: Rule) -> None:
     assert len(outcomes) >= 5
 
 
+@pytest.mark.requirement("D6")
+@pytest.mark.parametrize("rule", RULES.values(), ids=list(RULES))
+def test_every_kind_of_case_is_there(rule: Rule) -> None:
+    """By what the cases hold, not by how they are called; that they hold is the test above."""
+    firing = [case for case in rule.cases if case.fires_at_s is not None]
+    assert firing, "none that fires"
+    assert len(firing) < len(rule.cases), "none that does not"
+    assert any(case.recovers_at_s is not None for case in firing), "none that recovers"
+    assert any(has_nothing(rule, case) for case in rule.cases), "none in which something is missing"
+    if isinstance(rule.when, Threshold | Rate | Ratio | BaselineMultiple | Burst):
+        assert any(is_near_limit(rule, case) for case in rule.cases), "none at the limit"
+
+
+def has_nothing(rule: Rule, case: Case) -> bool:
+    """A sample is missing; for a log pattern, no line was found."""
+    if isinstance(rule.when, LogPattern):
+        return not case.findings
+    return any(value is None for one in case.given for value in expand_values(one.values))
+
+
+def is_near_limit(rule: Rule, case: Case) -> bool:
+    """A judged value is at the limit or next to it: a hundredth away, a count by one."""
+    window, _ = make_case_window(case)
+    judged = judge(rule, window, window.select(rule.series))
+    near = np.maximum(np.abs(judged.limit) * 0.011, 1.0 if isinstance(rule.when, Burst) else 0.1)
+    return bool((np.abs(judged.value - judged.limit) <= near).any())
+
+
 @pytest.mark.parametrize("rule", RULES.values(), ids=list(RULES))
 def test_titles_are_filled_in_completely(rule: Rule) -> None:
     titles = [one.title for one in run_cases(rule, RULES) if one.title]
@@ -46,6 +78,12 @@ def test_whoever_is_woken_finds_a_runbook_and_first_steps(rule: Rule) -> None:
     assert runbook.is_file()
     assert all(heading in runbook.read_text() for heading in ("**What it means.**", "**Look at.**", "**Mend.**"))
     assert rule.triage
+
+
+@pytest.mark.parametrize("rule", TOLD, ids=[rule.id for rule in TOLD])
+def test_whoever_is_told_finds_a_runbook_and_what_it_could_be(rule: Rule) -> None:
+    assert (shipped_rules().parent / rule.runbook).is_file()
+    assert rule.false_positives or rule.triage
 
 
 @pytest.mark.requirement("D1")

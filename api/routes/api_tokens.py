@@ -46,7 +46,7 @@ class NewApiToken(WireModel):
     name: str = Field(min_length=1, max_length=100, pattern=r"^[\w .:@/-]+$")
     role: Role
     scopes: list[Annotated[str, Field(max_length=100)]] = Field(min_length=1, max_length=100)
-    expires_in_days: int = Field(ge=1, le=365)
+    expires_in_days: int = Field(ge=1, le=365, strict=True)
 
 
 class IssuedApiToken(WireModel):

@@ -47,7 +47,9 @@ class NewDrill(WireModel):
     """`escalate`: the third line and the manager may be told too."""
 
     scenario: str = Field(min_length=1, max_length=63, pattern=r"^[a-z][a-z0-9._-]*$")
-    for_s: int | None = Field(default=None, ge=SHORTEST_S, le=LONGEST_S, description="seconds; unset: the usual length")
+    for_s: int | None = Field(
+        default=None, ge=SHORTEST_S, le=LONGEST_S, strict=True, description="seconds; unset: the usual length"
+    )
     escalate: bool = False
 
 

@@ -52,7 +52,7 @@ class AlertmanagerMessage(BaseModel):
     status: Literal["firing", "resolved"]
     receiver: str = Field(default="", max_length=200)
     externalURL: str = Field(default="", max_length=2_000)  # noqa: N815
-    truncatedAlerts: int = Field(default=0, ge=0)  # noqa: N815
+    truncatedAlerts: int = Field(default=0, ge=0, strict=True)  # noqa: N815
     alerts: list[AlertmanagerAlert] = Field(min_length=1, max_length=5_000)
 
 

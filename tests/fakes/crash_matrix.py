@@ -80,6 +80,7 @@ def _kill_worker(platform: Platform, step: str, receiver: str, estate: Estate, c
 
 def _report_calls(estate: Estate, receiver: CountingReceiver) -> None:
     """What the webhook of another process does when the provider says that a call began; the receiver has no addresses to call."""
+    receiver.settle()
     with transaction(estate.engine) as connection:
         for message_id in sorted(receiver.calls):
             record_taken(connection, message_id, f"posted-{message_id}", is_delivered=False, now=estate.now)

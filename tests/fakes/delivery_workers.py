@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from domain.notification.message import Channel, Message, Receipt
 from domain.vocabulary import Severity
@@ -80,8 +81,27 @@ class CountingReceiver:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            def process_request(self, request: Any, client_address: Any) -> None:
+                with receiver.changed:
+                    receiver.in_hand += 1
+                super().process_request(request, client_address)
+
+            def process_request_thread(self, request: Any, client_address: Any) -> None:
+                super().process_request_thread(request, client_address)
+                with receiver.changed:
+                    receiver.in_hand -= 1
+                    receiver.changed.notify_all()
+
+        self.in_hand, self.changed = 0, threading.Condition()
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/"
+
+    def settle(self) -> None:
+        """Until what was posted before is taken, also by a worker that is dead by now: connections are accepted in turn."""
+        SearchablePostingChannel(self.url).has("the last one")
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.in_hand == 0, 30)
 
 
 @contextmanager
@@ -119,13 +139,17 @@ class SearchablePostingChannel(PostingChannel):
     """Can be asked, too."""
 
     def find(self, message: Message) -> Receipt | None:
-        request = urllib.request.Request(self._url, headers={"Idempotency-Key": message.idempotency_key})
+        return Receipt(f"posted-{message.message_id}") if self.has(message.idempotency_key) else None
+
+    def has(self, key: str) -> bool:
+        """Whether the receiver has got it."""
+        request = urllib.request.Request(self._url, headers={"Idempotency-Key": key})
         try:
             with self._opener.open(request, timeout=5):
-                return Receipt(f"posted-{message.message_id}")
+                return True
         except urllib.error.HTTPError as error:
             error.close()
-            return None
+            return False
 
 
 def posting_channels(url: str) -> dict[Channel, PostingChannel]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 
 from tests.fakes.faulty_http import unused_port
@@ -23,10 +25,11 @@ STARTED = "history ("
 class Demo:
     """`etlmon up --demo` in a process of its own, as a newcomer starts it."""
 
-    def __init__(self, home: Path, *, days: int = 8) -> None:
+    def __init__(self, home: Path, *, days: int = 8, rules: Path | None = None) -> None:
         self.home = home
         self.api, self.ui = unused_port(), unused_port()
-        self.environment = {**os.environ, "ETLMON_DEMO_DAYS": str(days), "ETLMON_HOME": str(home)}
+        own = {"ETLMON_RULES_PATH": str(rules)} if rules else {}
+        self.environment = {**os.environ, "ETLMON_DEMO_DAYS": str(days), "ETLMON_HOME": str(home), **own}
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -68,6 +71,18 @@ class Demo:
         """Rows of the lake."""
         found: list[dict[str, Any]] = json.loads(self.call("query", sql, "--format", "json"))
         return found
+
+    def incidents(self) -> list[dict[str, Any]]:
+        """All that are not over, as `etlmon incident list` tells them."""
+        found: list[dict[str, Any]] = json.loads(self.call("incident", "list", "--json"))["items"]
+        return found
+
+    def received(self, channel: str, code: str) -> list[dict[str, Any]]:
+        """What a simulated provider got about an incident, newest first."""
+        port = json.loads((self.home / "simulator" / "ports.json").read_text())["http"]
+        url = f"http://127.0.0.1:{port}/simulator/received"
+        told = httpx.get(url, params={"receiver": channel}, trust_env=False)
+        return [one for one in told.json()["items"] if re.search(rf"{code}\b", json.dumps(one))]
 
     def stop(self, number: signal.Signals) -> int:
         """Send a signal; the exit code."""

@@ -11,7 +11,7 @@ from tests.fakes.estate_detection import events_of
 #: fault → (rule that names it, category, severity)
 TRUTH: dict[str, tuple[str, str, str]] = {
     "slow-database": ("database-slow", "integration", "HIGH"),
-    "connection-pool": ("pool-saturated", "infrastructure", "HIGH"),
+    "connection-pool": ("pool-exhausted", "infrastructure", "CRITICAL"),
     "loader-failures": ("loader-failing", "transaction", "HIGH"),
     "error-burst": ("transaction-success-rate", "transaction", "HIGH"),
     "auth-failure-burst": ("authentication-failures", "log", "HIGH"),

@@ -230,6 +230,7 @@ def test_a_text_whose_answer_was_lost_is_found_at_twilio(world: Providers) -> No
         replace(again, address="+14155550199"),
         replace(again, created_at=now + timedelta(minutes=5)),
         replace(again, facts={**again.facts, "title": "another one"}),
+        replace(again, facts={**again.facts, "dashboard_url": "https://a.example/incidents/INC-2#signal"}),
     ):
         assert sms.find(stranger) is None
     world.book.set_fault("sms", Fault(status=500, times=1))

@@ -47,7 +47,11 @@ _CONDITIONS = (
     "{kind: baseline_multiple, times: 3}",
     "{kind: burst, value: 900, times: 3}",
     "{kind: absence, absent_s: 300}",
+    '{kind: ratio, op: ">", value: 250, divisor: {metric: metric_0}, join: [service]}',
+    "{kind: state_change, bad: [95, 96]}",
+    "{kind: composite, op: all, rules: [rule-0, rule-50], join: [service]}",
 )
+_TIMELESS = ("absence", "composite")
 
 
 def run() -> list[dict[str, Any]]:
@@ -66,10 +70,11 @@ def _write_rules(folder: Path) -> None:
     folder.mkdir()
     for number in range(RULES):
         condition = _CONDITIONS[number % len(_CONDITIONS)]
-        lasting = "" if "absence" in condition else "for_s: 60\n"
+        lasting = "" if any(kind in condition for kind in _TIMELESS) else "for_s: 60\n"
+        series = "" if "composite" in condition else f"series: {{metric: metric_{number % METRICS}}}\n"
         (folder / f"rule-{number}.yaml").write_text(
             f'id: rule-{number}\ntitle: "{{service}} {{value}}"\nseverity: HIGH\ncategory: data\n'
-            f"series: {{metric: metric_{number % METRICS}}}\nwhen: {condition}\n{lasting}fingerprint: [service]\n"
+            f"{series}when: {condition}\n{lasting}fingerprint: [service]\n"
         )
 
 
@@ -97,13 +102,13 @@ def _evaluate_at_size() -> list[dict[str, Any]]:
             found += len(done.events)
         engine.dispose()
         peak = peak_mb()
-        usual = max(seconds[1:])
+        worst = max(seconds)
         return [
             _row(
                 f"{RULES} rules × {SERIES:,} series, one evaluation: read, judged, written ({done.samples:,} samples)",
-                f"{usual:.1f} s (first: {seconds[0]:.1f} s), peak {peak:,.0f} MB, {found:,} events",
+                f"{worst:.1f} s (first {seconds[0]:.1f} s, then {max(seconds[1:]):.1f} s), peak {peak:,.0f} MB, {found:,} events",
                 target="< 5 s, < 2 GB",
-                is_met=usual < 5 and peak < 2000,
+                is_met=worst < 5 and peak < 2000,
             )
         ]
 

@@ -11,7 +11,8 @@ import signal
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,24 +20,38 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Engine, text
 
+from domain.detection.rule import Rule
+from domain.vocabulary import Severity
 from resources.clock import utc_now
 from resources.platform import open_database
 from resources.postgres.embedded import remove_server_data
 from resources.postgres.engine import make_engine, reading
 from resources.settings import Settings
 from tests.fakes.demo import Demo
+from tests.fakes.estate_detection import load_shipped_rules
 from tests.fakes.estate_truth import TRUTH
 
 TITLE = "Living estate"
 WAVES = (
-    ("connection-pool", "auth-failure-burst", "cpu-hog", "disk-fill", "restart-loop", "schema-change", "deadlocks"),
-    ("slow-database", "loader-failures", "memory-leak", "gateway-timeouts"),
-    ("error-burst", "breaker-flapping", "late-data"),
-    ("missing-data", "dependency-failure"),
+    (
+        "connection-pool",
+        "auth-failure-burst",
+        "cpu-hog",
+        "disk-fill",
+        "restart-loop",
+        "schema-change",
+        "slow-loader",
+        "deadlocks",
+    ),
+    ("slow-database", "loader-failures", "gateway-timeouts", "stale-cache"),
+    ("error-burst", "breaker-flapping", "late-data", "empty-source"),
+    ("missing-data", "dependency-failure", "traffic-spike"),
+    ("traffic-drop", "latency-regression"),
 )
-_PATIENCE_S = {"memory-leak": 1800.0}  # it leaks for twenty minutes before it is beyond any limit
-_USUAL_PATIENCE_S = 720.0
-_REST_S = 120.0
+#: Begun with the first wave and waited for until the last: it leaks for twenty minutes before it is beyond any limit.
+_SLOW = ("memory-leak",)
+_PATIENCE_S, _REST_S = 780.0, 120.0
+_SEVERITIES = list(Severity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +64,7 @@ class _Found:
     detected_at: datetime | None = None
     incident: str = ""
     is_named_well: bool = False
+    own_s: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -56,6 +72,11 @@ class _Found:
         if self.detected_at is None or self.onset_at is None:
             return float("inf")
         return (self.detected_at - max(self.onset_at, self.injected_at)).total_seconds()
+
+    @property
+    def beyond(self) -> float:
+        """What is left of it without the duration that the rule itself demands ("for five minutes")."""
+        return max(0.0, self.seconds - self.own_s)
 
 
 def run() -> list[dict[str, Any]]:
@@ -68,9 +89,7 @@ def run() -> list[dict[str, Any]]:
         try:
             with open_database(Settings(home=home, _env_file=None)) as url:
                 engine = make_engine(url)
-                found: list[_Found] = []
-                for wave in waves:
-                    found += _live_through(demo, wave, engine)
+                found = _live_through(demo, waves, engine)
                 with reading(engine) as connection:
                     handed = _read_handovers(connection)
                 engine.dispose()
@@ -80,27 +99,53 @@ def run() -> list[dict[str, Any]]:
     return _judge(found, handed)
 
 
-def _live_through(demo: Demo, wave: tuple[str, ...], engine: Engine) -> list[_Found]:
-    begun = {}
-    for name in wave:
-        demo.call("simulate", "fault", name, "--for", "60m")
-        begun[name] = utc_now()
-    found = {name: _Found(name, at) for name, at in begun.items()}
-    until = time.monotonic() + max(_PATIENCE_S.get(name, _USUAL_PATIENCE_S) for name in wave)
+def _live_through(demo: Demo, waves: Sequence[tuple[str, ...]], engine: Engine) -> list[_Found]:
+    rules = {rule.id: rule for rule in load_shipped_rules()}
+    slow = _make(demo, _SLOW if len(waves) == len(WAVES) else (), rules)
+    done: list[_Found] = []
     pause = threading.Event()
-    while time.monotonic() < until and any(one.detected_at is None for one in found.values()):
-        pause.wait(2.0)
-        with reading(engine) as connection:
-            for name, one in found.items():
-                if one.detected_at is None:
-                    found[name] = _look(connection, one)
-    for name in wave:
+    for wave in waves:
+        found = _make(demo, wave, rules)
+        until = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < until and any(one.detected_at is None for one in found.values()):
+            pause.wait(2.0)
+            _look_at(engine, found)
+            _look_at(engine, slow)
+        done += _end(demo, found)
+        pause.wait(_REST_S)
+    return [*done, *_end(demo, slow)]
+
+
+def _make(demo: Demo, names: Sequence[str], rules: Mapping[str, Rule]) -> dict[str, _Found]:
+    found = {}
+    for name in names:
+        demo.call("simulate", "fault", name, "--for", "60m")
+        found[name] = _Found(name, utc_now(), own_s=_own_duration(rules, TRUTH[name][0]))
+    return found
+
+
+def _own_duration(rules: Mapping[str, Rule], rule_id: str) -> float:
+    """Seconds that the rule demands a bad state to last; of a composite the longest of its parts, and its own."""
+    rule = rules[rule_id]
+    lasting = rule.for_s + getattr(rule.when, "absent_s", 0.0)
+    return lasting + max((_own_duration(rules, one) for one in getattr(rule.when, "rules", ())), default=0.0)
+
+
+def _look_at(engine: Engine, found: dict[str, _Found]) -> None:
+    with reading(engine) as connection:
+        for name, one in found.items():
+            if one.detected_at is None:
+                found[name] = _look(connection, one)
+
+
+def _end(demo: Demo, found: Mapping[str, _Found]) -> list[_Found]:
+    for name, one in found.items():
         demo.call("simulate", "stop", name)
-        one = found[name]
+        what = "" if one.is_named_well else "not under its rule, category and severity"
         print(
-            f"  {name:<20} {one.seconds:6.1f} s  {one.incident:<8} {'' if one.is_named_well else 'not under its rule'}"
+            f"  {name:<20} {one.seconds:6.1f} s, {one.own_s:.0f} s of them asked by the rule  {one.incident:<8} {what}",
+            flush=True,
         )
-    pause.wait(_REST_S)
     return list(found.values())
 
 
@@ -108,15 +153,18 @@ def _look(connection: Connection, one: _Found) -> _Found:
     rule, category, severity = TRUTH[one.fault]
     row = connection.execute(
         text(
-            "SELECT onset_at, detected_at, incident_id, category, severity FROM alerts WHERE rule_id = :rule AND detected_at >= :at"
-            " ORDER BY detected_at LIMIT 1"
+            "SELECT a.onset_at, a.detected_at, a.incident_id, a.category, a.severity, i.severity AS of_incident FROM alerts AS a"
+            " LEFT JOIN incidents AS i USING (incident_id) WHERE a.rule_id = :rule AND a.detected_at >= :at"
+            " ORDER BY a.detected_at LIMIT 1"
         ),
         {"rule": rule, "at": one.injected_at},
     ).one_or_none()
     if row is None:
         return one
-    is_named_well = (row.category, row.severity) == (category, severity) and row.incident_id is not None
-    return _Found(one.fault, one.injected_at, row.onset_at, row.detected_at, f"INC-{row.incident_id}", is_named_well)
+    is_named_well = (row.category, row.severity) == (category, severity) and row.of_incident is not None
+    is_named_well = is_named_well and _SEVERITIES.index(row.of_incident) <= _SEVERITIES.index(severity)
+    code = f"INC-{row.incident_id}"
+    return replace(one, onset_at=row.onset_at, detected_at=row.detected_at, incident=code, is_named_well=is_named_well)
 
 
 def _read_handovers(connection: Connection) -> list[float]:
@@ -131,14 +179,16 @@ def _read_handovers(connection: Connection) -> list[float]:
 
 
 def _judge(found: list[_Found], handed: list[float]) -> list[dict[str, Any]]:
-    seconds = [one.seconds for one in found]
-    p95 = float(np.percentile(seconds, 95, method="higher"))
+    beyond, seconds = ([getattr(one, name) for one in found] for name in ("beyond", "seconds"))
+    middle = [float(np.median(some)) for some in (beyond, seconds)]
+    p95 = float(np.percentile(beyond, 95, method="higher"))
     named = sum(one.is_named_well for one in found)
     handover = float(np.percentile(handed, 95, method="higher")) if handed else float("inf")
     return [
         {
-            "work": f"{len(found)} faults: first bad sample → alert in an incident, p95",
-            "ours": f"{p95:.0f} s (median {float(np.median(seconds)):.0f})", "peer": "-", "target": "under 60 s", "met": p95 < 60,
+            "work": f"{len(found)} faults: first bad sample → alert in an incident, beyond what the rule's own duration asks, p95",
+            "ours": f"{p95:.0f} s (median {middle[0]:.0f}; durations included median {middle[1]:.0f}, longest {max(seconds):.0f})",
+            "peer": "-", "target": "under 60 s", "met": p95 < 60,
         },
         {
             "work": "found under the right rule, category and severity",

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from domain.detection.alert_event import AlertEvent, AlertStatus
+from domain.detection.alert_event import AlertEvent, AlertStatus, Category
 from domain.detection.matchers import matching, parse_matcher
 
 #: Between a fingerprint and the number of the drill.
 SEPARATOR = "~drill-"
-#: Counts over buckets are stamped with the beginning of their bucket, which may be before the fault.
+#: Counts of lines are stamped with the beginning of their bucket, which may be before the fault.
 _BUCKET = timedelta(minutes=5)
 
 
@@ -75,5 +75,7 @@ def mark(event: AlertEvent, drill_id: int) -> AlertEvent:
 
 
 def _began_within(scope: DrillScope, event: AlertEvent) -> bool:
-    is_after = event.at >= scope.started_at and event.onset_at >= scope.started_at - _BUCKET
+    is_counted = event.category is Category.LOG
+    is_after = event.at >= scope.started_at - (_BUCKET if is_counted else timedelta())
+    is_after = is_after and event.onset_at >= scope.started_at - _BUCKET
     return is_after and (scope.until is None or event.onset_at <= scope.until)

@@ -15,6 +15,7 @@ from domain.incidents.view import IncidentView
 from domain.vocabulary import Severity
 from resources.alerts.desk import AlertDesk, Received, Reviewed
 from resources.alerts.policy import load_correlation_policy
+from resources.alerts.why import explain
 from resources.incidents.desk import IncidentDesk
 from resources.postgres.engine import make_engine, transaction
 from resources.rule_files import load_rule_file, shipped_rules
@@ -97,6 +98,11 @@ class AlertWorld:
     def timeline(self, incident_id: int) -> list[str]:
         rows = self.rows("SELECT kind FROM incident_events WHERE incident_id = :id ORDER BY event_id", id=incident_id)
         return [row.kind for row in rows]
+
+    def why(self, alert_id: int) -> list[str]:
+        """The story of an alert in sentences."""
+        with self.transaction() as connection:
+            return explain(connection, str(alert_id))
 
     def paged(self) -> list[tuple[int, str]]:
         """What would wake somebody."""

@@ -72,17 +72,17 @@ class Demo:
         found: list[dict[str, Any]] = json.loads(self.call("query", sql, "--format", "json"))
         return found
 
-    def incidents(self) -> list[dict[str, Any]]:
-        """All that are not over, as `etlmon incident list` tells them."""
+    def incidents(self, *, is_drill: bool) -> list[dict[str, Any]]:
+        """Those that are not over, as `etlmon incident list` tells them: of drills, or real."""
         found: list[dict[str, Any]] = json.loads(self.call("incident", "list", "--json"))["items"]
-        return found
+        return [one for one in found if one["is_drill"] is is_drill]
 
-    def received(self, channel: str, code: str) -> list[dict[str, Any]]:
-        """What a simulated provider got about an incident, newest first."""
+    def received(self, channel: str, words: str) -> list[dict[str, Any]]:
+        """What a simulated provider got with these words (an incident's code, a title) in it, newest first."""
         port = json.loads((self.home / "simulator" / "ports.json").read_text())["http"]
         url = f"http://127.0.0.1:{port}/simulator/received"
         told = httpx.get(url, params={"receiver": channel}, trust_env=False)
-        return [one for one in told.json()["items"] if re.search(rf"{code}\b", json.dumps(one))]
+        return [one for one in told.json()["items"] if re.search(rf"{words}\b", json.dumps(one))]
 
     def stop(self, number: signal.Signals) -> int:
         """Send a signal; the exit code."""

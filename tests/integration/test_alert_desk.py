@@ -186,6 +186,7 @@ def test_a_silenced_alert_is_recorded_and_its_incident_opens_when_the_silence_en
     found = world.receive(make_event(0))
     assert (found.new_alerts, found.held_back, found.opened) == (1, 1, ())
     assert world.rows("SELECT suppressed_by FROM alerts")[0].suppressed_by == "silence:1"
+    assert world.why(1)[-1] == "Nobody was paged: it is held back by silence:1."
     assert world.review(29).opened == ()
     decided = len(world.rows("SELECT 1 FROM alert_decisions"))
     assert world.review(29.5).opened == ()
@@ -207,6 +208,9 @@ def test_a_symptom_speaks_up_when_its_cause_is_over_and_it_is_not(world: AlertWo
     (incident_id,) = world.receive(make_event(0, **pool)).opened
     world.receive(make_event(1, service="loader"))
     assert world.incident(incident_id).severity == "MEDIUM"  # the symptom is seen there and makes nothing worse
+    (symptom,) = world.rows("SELECT alert_id, suppressed_by FROM alerts WHERE suppressed_by IS NOT NULL")
+    told = f"It is seen at INC-{incident_id} and told nobody itself: held back by {symptom.suppressed_by}."
+    assert told in world.why(symptom.alert_id)
     world.receive(make_event(5, over=True, began=0, **pool))
     assert world.review(10.5).resolved == ()
     assert world.incident(incident_id).severity == "HIGH"

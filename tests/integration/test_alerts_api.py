@@ -61,8 +61,9 @@ def test_a_silence_from_preview_to_end(api: LiveApi, olga: dict[str, str], world
     alerts = api.client.get("/api/v1/alerts", params={"label": "service=loader"}, headers=olga).json()["items"]
     assert "silenced" in world.timeline(alerts[0]["incidentId"])  # what is open already is told so
     fire(world, service="loader", pod="p2")
-    held = api.client.get("/api/v1/alerts", params={"isHeldBack": True}, headers=olga)
-    assert held.status_code == 422 or held.json()["items"]
+    held = api.client.get("/api/v1/alerts", params={"is_held_back": True}, headers=olga)
+    assert {one["suppressedBy"] for one in held.json()["items"]} == {f"silence:{silence_id}"}
+    assert [one["labels"]["pod"] for one in held.json()["items"]] == ["p2"]
     (listed,) = api.client.get("/api/v1/silences", headers=olga).json()["items"]
     assert (listed["holdsBack"], listed["createdBy"], listed["isInForce"]) == (1, "olga", True)
     assert api.client.delete(f"/api/v1/silences/{silence_id}", headers=olga).status_code == 204
@@ -144,6 +145,7 @@ def test_what_is_on_the_allow_list_is_recorded_and_told_to_nobody(
     fire(world, service="loader")
     (alert,) = api.client.get("/api/v1/alerts", headers=olga).json()["items"]
     assert (alert["suppressedBy"], alert["incidentId"]) == ("allow-list", None)
+    assert world.why(alert["alertId"])[-1] == "Nobody was paged: it is held back by allow-list."
     (listed,) = api.client.get(path, headers=olga).json()["items"]
     assert listed["createdBy"] == "olga"
     gone = {"ruleId": "api-latency-p99", "matchers": SERVICE}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from sqlalchemy import Connection, text
 
-from domain.errors import ConflictError, EtlmonError, InputDataError
+from domain.errors import ConflictError, EtlmonError, InputDataError, StorageError
 from domain.incidents.lifecycle import Action, Request
 from domain.incidents.view import IncidentState
 from domain.vocabulary import Severity
@@ -228,3 +228,13 @@ def test_what_a_person_reopens_stays_open_until_its_alerts_were_there_again(worl
     assert world.incident(1).reopened_count == 2
     world.receive(make_event(70.5, over=True, began=70), at=72)
     assert world.review(90).resolved == (1,)
+
+
+def test_what_happened_cannot_be_altered_or_removed(world: AlertWorld) -> None:
+    world.receive(make_event(0))
+    before = world.rows("SELECT * FROM incident_events ORDER BY event_id")
+    assert before
+    for statement in ("UPDATE incident_events SET actor = 'nobody'", "DELETE FROM incident_events"):
+        with pytest.raises(StorageError, match="incident_events is append-only"), world.transaction() as connection:
+            connection.execute(text(statement))
+    assert world.rows("SELECT * FROM incident_events ORDER BY event_id") == before

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from resources.breakers import process_breakers
 from resources.clock import utc_now
 from resources.notification.service import delivery_of
 from resources.postgres.engine import transaction
+from resources.rule_files import shipped_rules
 from resources.settings import Settings, export_environment
 from resources.simulator.received import Fault
 from tests.fakes.notification import Estate, estate_on
@@ -110,12 +113,29 @@ def test_a_provider_that_is_down_gives_way_to_the_fallback_and_is_tried_again(es
 
 
 def test_a_test_by_hand_goes_the_real_way(
-    settings: Settings, world: Providers, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
+    world: Providers,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    for name, value in export_environment(settings).items():
+    folder = shutil.copytree(shipped_rules(), tmp_path / "rules")
+    people = folder / "notification" / "demo.yaml"
+    more = f'slack: U0ANN, pagerduty: default, opsgenie: default, webhook: "{world.url}/receivers/webhook"}}'
+    people.write_text(people.read_text().replace("slack: U0ANN}", more))
+    changes: dict[str, Any] = {
+        "rules_path": folder,
+        "pagerduty_routing_key": SecretStr("routingkeyoftests000000000000000"),
+        "pagerduty_url": f"{world.url}/receivers/pagerduty",
+        "opsgenie_key": SecretStr("opsgenie-key-of-tests"),
+        "opsgenie_url": f"{world.url}/receivers/opsgenie",
+        "webhook_url": SecretStr(f"{world.url}/receivers/webhook"),
+        "webhook_secret": SecretStr("webhook-secret-of-tests"),
+    }
+    for name, value in export_environment(settings.model_copy(update=changes)).items():
         if name.startswith("ETLMON_"):
             monkeypatch.setenv(name, value)
-    for channel in ("slack", "sms", "email", "voice"):
+    for channel in ("slack", "sms", "email", "voice", "pagerduty", "opsgenie", "webhook"):
         with pytest.raises(SystemExit) as end:
             main(["notify", "test", channel, "--to", "ann"])
         assert not end.value.code, capsys.readouterr()

@@ -107,6 +107,8 @@ def test_sensors_start_something_only_when_it_is_due(environment: Platform, tmp_
         assert asked("escalations_due") is asked("clocks_due") is RunRequest
         assert run(escalation, instance)["incidents_escalated"] == 1
         assert run(sla, instance)["warned"] == 1
+        warnings = rows(environment, "SELECT channel, recipient FROM outbox WHERE kind = 'sla-warning'")
+        assert warnings, "people are told before the target is missed"
         assert asked("clocks_due") is SkipReason
         desk = open_incident_desk(environment.settings)
         with transaction(engine) as connection:

@@ -21,7 +21,13 @@ SCOPE = DrillScope(7, BEGAN, None, [["rule=pool", "service=loader"], ["rule=~cal
 
 
 def event(
-    minute: float = 2, *, rule: str = "pool", service: str = "loader", is_over: bool = False, onset: float | None = None
+    minute: float = 2,
+    *,
+    rule: str = "pool",
+    service: str = "loader",
+    is_over: bool = False,
+    onset: float | None = None,
+    category: Category = Category.INFRASTRUCTURE,
 ) -> AlertEvent:
     at = BEGAN + timedelta(minutes=minute)
     return AlertEvent(
@@ -35,7 +41,7 @@ def event(
         title=rule,
         summary="",
         severity=Severity.HIGH,
-        category=Category.LOG,
+        category=category,
         labels={"service": service},
     )
 
@@ -52,6 +58,10 @@ def test_only_symptoms_that_began_meanwhile_are_the_drills() -> None:
     assert marked(event(onset=-6)) == [False], "it was bad before"
     assert marked(event(onset=-4)) == [True], "a bucket of five minutes is stamped with its beginning"
     assert marked(event(minute=-1, onset=-2)) == [False]
+    counted = [event(minute, onset=minute, category=Category.LOG) for minute in (-3, -6)]
+    assert marked(*counted) == [False, True], (
+        "lines are counted in buckets that began before the drill, not long before"
+    )
 
 
 def test_what_begins_after_the_end_is_real() -> None:

@@ -8,20 +8,29 @@ from typing import Annotated
 
 import polars as pl
 import typer
-from rich.console import Console
 
 from api.cli.holiday_days import load_holidays
 from api.cli.refusals import report_refusals
-from api.cli.series_file import SeriesFile, check_out, load_series, write_frame
+from api.cli.series_answer import RULES_OF_FILES, AsJson, give_rows, list_refusals, name_stage
+from api.cli.series_file import SeriesFile, check_out, load_series
+from api.cli.stage_progress import StageProgress
 from api.cli.timestamp_style import render_like
 
 #: Years after the newest point whose holidays are looked up.
 YEARS_AHEAD = 6
 app = typer.Typer(add_completion=False)
+HELP = f"""Forecast every series of FILE, with an interval, by the models that did best on its own past.
+
+Out: series (where FILE has it),step,timestamp,forecast,lower,upper,model; step counts from 1. Seasons are found in the
+data. A series with too little history is named on stderr and left out; if all are, that is an error. Of several values of
+one step of a series their mean counts.
+
+{RULES_OF_FILES}
+"""
 EXAMPLE = "Example: etlmon forecast load.csv --horizon 48 --level 0.9 -o forecast.parquet"
 
 
-@app.command(epilog=EXAMPLE)
+@app.command(help=HELP, epilog=EXAMPLE)
 def forecast(  # noqa: PLR0917 - the options of the command
     file: Annotated[
         Path, typer.Argument(help="csv, csv.gz or parquet with timestamp, value and optional series.", metavar="FILE")
@@ -43,30 +52,31 @@ def forecast(  # noqa: PLR0917 - the options of the command
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write to a .csv, .csv.gz or .parquet file, not to stdout.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Forecast every series of FILE, with an interval, by the models that did best on its own past.
-
-    Out: series (where FILE has it),step,timestamp,forecast,lower,upper,model; step counts from 1. Seasons are found in the
-    data. A series with too little history is named on stderr and left out; if all are, that is an error.
-    """
+    """Read, forecast, write."""
     from threadpoolctl import threadpool_limits
 
     from domain.forecasts import DEFAULT_MODELS, forecast_series
     from domain.forecasts.holidays import add_holidays
 
     check_out(out)
-    console = Console(stderr=True)
-    source = load_series(file)
-    points, source = source.points(), source.heads()
     families = [name.strip() for name in models.split(",")] if models is not None else list(DEFAULT_MODELS)
     # Thousands of small matrices: a second BLAS thread only spins.
-    with console.status(f"Forecasting {source.names().height} series"), threadpool_limits(1):
+    with StageProgress() as show, threadpool_limits(1):
+        show("reading", 0, None)
+        source = load_series(file)
+        points, source = source.points(), source.heads()
+        show("series forecast", 0, source.names().height)
         if holidays is not None:
             points, effects, days = take_out_holidays(points, holidays)
-        result = forecast_series(points, horizon=horizon, level=level, models=families)
+        result = forecast_series(
+            points, horizon=horizon, level=level, models=families, on_progress=name_stage(show, "series forecast")
+        )
     report_refusals(result.refused, source.names())
     forecasts = result.forecasts if holidays is None else add_holidays(result.forecasts, effects, days)
-    write_frame(shape_rows(forecasts, source), out)
+    summary = {"series": source.names().height, "refused": list_refusals(result.refused, source.names())}
+    give_rows(shape_rows(forecasts, source), out, as_json=as_json, summary=summary)
 
 
 def take_out_holidays(points: pl.DataFrame, wanted: str) -> tuple[pl.DataFrame, pl.DataFrame, frozenset[date]]:

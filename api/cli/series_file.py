@@ -11,6 +11,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +84,9 @@ def write_frame(frame: pl.DataFrame, out: Path | None) -> None:
         StorageError: no space or no permission.
     """
     if out is None:
-        _print_csv(frame)
+        with survive_closed_pipe():
+            frame.write_csv(sys.stdout.buffer)
+            sys.stdout.buffer.flush()
         return
     check_out(out)
     part = out.with_name(f".{out.name}.part")
@@ -100,14 +104,15 @@ def write_frame(frame: pl.DataFrame, out: Path | None) -> None:
         part.unlink(missing_ok=True)
 
 
-def _print_csv(frame: pl.DataFrame) -> None:
+@contextmanager
+def survive_closed_pipe() -> Iterator[None]:
+    """A reader of standard output that has seen enough, `head` for one, is no failure."""
     try:
-        frame.write_csv(sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+        yield
     except OSError as error:
         if error.errno != errno.EPIPE and "Broken pipe" not in str(error):
             raise
-        # The reader, `head` for one, has seen enough; the interpreter must not complain when it flushes at exit.
+        # The interpreter must not complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

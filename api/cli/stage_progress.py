@@ -7,9 +7,9 @@ from typing import Self
 
 
 class StageProgress:
-    """Called with (stage, steps done, steps in all); silent where stderr is no terminal."""
+    """Called with (stage, steps done, steps in all, None where that is not known); silent where stderr is no terminal."""
 
-    def __init__(self, *, is_shown: bool) -> None:
+    def __init__(self, *, is_shown: bool = True) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -33,6 +33,6 @@ class StageProgress:
         if self._bar:
             self._bar.stop()
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
         if self._bar and self._task is not None:
             self._bar.update(self._task, description=stage, completed=done, total=total)

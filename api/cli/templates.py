@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, BinaryIO, cast
@@ -17,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from api.cli.log_lines import read_lines
+from api.cli.series_answer import AsJson, print_summary
+from api.cli.series_file import survive_closed_pipe
+from api.cli.stage_progress import StageProgress
 from domain.errors import InputDataError
 from domain.log_patterns.header import detect_header, extract_messages
 from domain.log_patterns.miner import MaskedBatch, MinerState, compute_masked_batch, mine_cluster_numbers
@@ -46,19 +45,25 @@ def templates(
     header: Annotated[
         bool, typer.Option("--header/--no-header", help="Find and leave out time stamp, level, host, process.")
     ] = True,
+    as_json: AsJson = False,
 ) -> None:
     """Group the lines of a log by template and name the template of each line.
 
     Out: line_id,template_id,template with one row per line; line_id counts from 1, <*> is a variable. Template ids come
     from the content: the same log gives the same ids, and --state keeps them from file to file.
 
-    Bytes that are not UTF-8 are replaced; of overlong lines the beginning counts; an empty file gives the heading alone.
+    Rules of FILE: every line counts, in the order of the file; blank ones have an empty template. Time stamps are part of
+    the header or masked: their order, zone and doubles mean nothing. A table is a log like others, whatever its separator,
+    its heading a line. Bytes that are not UTF-8 are replaced; of overlong lines the beginning counts; an empty file gives
+    the heading alone. What is not text at all is refused.
     """
     check_out(out)
     miner = load_miner(state)
-    frames = render_rows(miner, mine_file(file, miner, has_header=header))
+    with StageProgress() as show:
+        numbers = mine_file(file, miner, has_header=header, show=show)
+    frames = render_rows(miner, numbers)
     try:
-        write_rows(frames, out)
+        write_rows(frames, out, as_json=as_json)
         if state is not None:
             save_miner(miner, state)
     except OSError as error:
@@ -66,6 +71,9 @@ def templates(
             f"{error.filename or out or state} cannot be written: {error.strerror or error}",
             suggestion="Name a folder with room that you may write to.",
         ) from error
+    if as_json and out is not None:
+        lines = sum(len(part) for part in numbers)
+        print_summary(out, rows=lines, summary={"templates": len(np.unique(np.concatenate(numbers))) if lines else 0})
 
 
 def check_out(out: Path | None) -> None:
@@ -90,11 +98,11 @@ def save_miner(miner: MinerState, state: Path) -> None:
     part.replace(state)
 
 
-def mine_file(file: Path, miner: MinerState, *, has_header: bool) -> Numbers:
+def mine_file(file: Path, miner: MinerState, *, has_header: bool, show: StageProgress) -> Numbers:
     """Cluster numbers of all lines, 4 bytes a line; the header form is found in the first block."""
-    with show_progress(file) as progress:
-        batches = mask_blocks(read_lines(file, on_progress=progress), has_header=has_header)
-        return [mine_cluster_numbers(batch, miner).to_numpy() for batch in batches]
+    size = file.stat().st_size if file.is_file() else 0
+    blocks = read_lines(file, on_progress=lambda done: show("bytes mined", done, size))
+    return [mine_cluster_numbers(batch, miner).to_numpy() for batch in mask_blocks(blocks, has_header=has_header)]
 
 
 def mask_blocks(blocks: Iterator[pl.Series], *, has_header: bool) -> Iterator[MaskedBatch]:
@@ -113,15 +121,6 @@ def mask_blocks(blocks: Iterator[pl.Series], *, has_header: bool) -> Iterator[Ma
             yield waiting.popleft().result()
 
 
-@contextmanager
-def show_progress(file: Path) -> Iterator[Callable[[int], object]]:
-    """A progress bar on a terminal; yields what takes the number of bytes done."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("Mining templates", total=file.stat().st_size if file.is_file() else None)
-        yield lambda done: progress.update(task, completed=done)
-
-
 def render_rows(miner: MinerState, numbers: Numbers) -> Iterator[pl.DataFrame]:
     """Rows (line_id, template_id, template) in order, with the templates as known at the end; at least one frame."""
     names = pl.DataFrame({"template_id": miner.current_ids()}, schema={"template_id": pl.String})
@@ -132,14 +131,15 @@ def render_rows(miner: MinerState, numbers: Numbers) -> Iterator[pl.DataFrame]:
         yield part.with_row_index("line_id", offset=start + 1).with_columns(pl.col("line_id").cast(pl.Int64))
 
 
-def write_rows(frames: Iterator[pl.DataFrame], out: Path | None) -> None:
-    """Write to stdout or, by suffix, to a file. A reader of stdout that has seen enough (`| head`) is no failure."""
+def write_rows(frames: Iterator[pl.DataFrame], out: Path | None, *, as_json: bool) -> None:
+    """Write to stdout, as JSON lines if wanted, or by suffix to a file."""
     if out is None:
-        try:
-            write_csv(frames, sys.stdout.buffer)
+        with survive_closed_pipe():
+            if as_json:
+                sys.stdout.buffer.writelines(frame.write_ndjson().encode() for frame in frames)
+            else:
+                write_csv(frames, sys.stdout.buffer)
             sys.stdout.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     elif out.suffix == ".parquet":
         write_parquet(frames, out)
     elif out.suffix == ".gz":

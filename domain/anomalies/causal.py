@@ -21,6 +21,7 @@ from domain.anomalies.components.season_error import advance_season_error, start
 from domain.anomalies.components.shape_novelty import advance_shape_novelty, start_shape_novelty
 from domain.anomalies.components.weighted_mean import advance_weighted_mean
 from domain.anomalies.packing import iterate_batches
+from domain.progress import Progress, ignore_progress
 
 #: What makes the surprises of the components equally loud: each adds the same at its own largest thousandth.
 WEIGHTS = {
@@ -95,12 +96,13 @@ def advance_scoring(state: State, *, at_us: NDArray[np.int64], value: Floats) ->
     return after, Judgement(expected=expected, score=score, is_anomaly=score >= THRESHOLD)
 
 
-def score_series(points: pl.DataFrame) -> pl.DataFrame:
+def score_series(points: pl.DataFrame, *, on_progress: Progress = ignore_progress) -> pl.DataFrame:
     """Score of every row of every series, each from the rows of its own series up to it.
 
     Args:
         points: POINTS_SCHEMA plus any further columns, in any order. Rows of one series with the same time count in the
             order they come.
+        on_progress: called with (rows judged, rows to judge).
 
     Returns:
         The columns of `points` with expected, score in [0, 1] and is_anomaly, sorted by series and time. A null or
@@ -111,7 +113,7 @@ def score_series(points: pl.DataFrame) -> pl.DataFrame:
     ordered = points if _is_ordered(points) else points.sort("series_id", "captured_at", maintain_order=True)
     is_usable = ordered["metric_value"].is_finite().fill_null(value=False)
     used = ordered if is_usable.all() else ordered.filter(is_usable)
-    expected, score = np.full(used.height, np.nan), np.zeros(used.height)
+    expected, score, done = np.full(used.height, np.nan), np.zeros(used.height), 0
     for batch in iterate_batches(used):
         state = start_scoring(batch.series)
         for columns in batch.column_blocks():
@@ -119,6 +121,8 @@ def score_series(points: pl.DataFrame) -> pl.DataFrame:
             state, judged = advance_scoring(state, at_us=block.at_us, value=block.value)
             expected[block.rows] = judged.expected[block.is_row]
             score[block.rows] = judged.score[block.is_row]
+            done += block.rows.size
+            on_progress(done, used.height)
     judged_rows = pl.DataFrame({"expected": expected, "score": score}).with_columns(pl.col("expected").fill_nan(None))
     if used.height == ordered.height:
         answer = ordered.hstack(judged_rows)

@@ -17,6 +17,7 @@ from domain.capacity.paths import PATHS, draw_drifting, draw_modelled
 from domain.capacity.recommendation import add_recommendation, compute_peak_use
 from domain.capacity.resets import compute_envelope
 from domain.errors import ConfigurationError
+from domain.progress import Progress, ignore_progress
 from domain.seasonality.regular_grid import REFUSED_SCHEMA, Floats, Ints
 from domain.signals import TIMESTAMP
 
@@ -66,6 +67,7 @@ def compute_capacity(
     horizon_days: float = DEFAULT_HORIZON_DAYS,
     level: float = 0.8,
     as_of: datetime | None = None,
+    on_progress: Progress = ignore_progress,
 ) -> CapacityResult:
     """When each gauge first is at or above its limit.
 
@@ -75,6 +77,7 @@ def compute_capacity(
         horizon_days: how far to look, at most three times the history of a gauge.
         level: share of the simulated futures inside lower..upper.
         as_of: points after it are not seen; it becomes `computed_at`, which is else the newest point of all.
+        on_progress: called with (gauges done, gauges in all), each counted for either sort of paths.
 
     Returns:
         Empty frames when there are no points. growth_per_day is a robust slope over 30 bins, in units of the gauge.
@@ -95,9 +98,8 @@ def compute_capacity(
     limit = known["limit_value"].to_numpy()
     envelope = compute_envelope(levels.values)
     horizon = _choose_horizons(levels, horizon_days)
-    outlook = _simulate(
-        envelope, levels, limit - envelope[:, -1] if len(envelope) else limit, horizon=horizon, level=level
-    )
+    distance = limit - envelope[:, -1] if len(envelope) else limit
+    outlook = _simulate(envelope, levels, distance, horizon=horizon, level=level, on_progress=on_progress)
     dates = _tabulate(levels, known, outlook).with_columns(computed_at=pl.lit(computed_at, TIMESTAMP))
     return CapacityResult(
         dates=add_recommendation(dates).select(*CAPACITY_SCHEMA).cast(dict(CAPACITY_SCHEMA)),  # type: ignore[arg-type]
@@ -125,11 +127,13 @@ def _choose_horizons(levels: Levels, horizon_days: float) -> Ints:
     return np.asarray(np.clip(wanted, 1, MAX_HORIZON_PER_HISTORY * levels.lengths), dtype=np.int64)
 
 
-def _simulate(envelope: Floats, levels: Levels, distance: Floats, *, horizon: Ints, level: float) -> _Outlook:
+def _simulate(
+    envelope: Floats, levels: Levels, distance: Floats, *, horizon: Ints, level: float, on_progress: Progress
+) -> _Outlook:
     """Simulate in groups of one horizon; a gauge's drifting and modelled paths weigh the same in sum."""
     steps = np.full((len(envelope), 2 * PATHS), np.inf)
     weights = np.zeros((len(envelope), 2 * PATHS))
-    peak = np.zeros(len(envelope))
+    peak, done = np.zeros(len(envelope)), 0
     for length in np.unique(horizon):
         group = np.flatnonzero(horizon == length)
         drawn = (
@@ -141,6 +145,8 @@ def _simulate(envelope: Floats, levels: Levels, distance: Floats, *, horizon: In
                 steps[group[rows], columns] = find_first_steps(paths, distance[group[rows]])
                 weights[group[rows], columns] = 1.0
                 peak[group[rows]] = np.maximum(peak[group[rows]], _expected_peak(paths))
+                done += len(rows)
+                on_progress(done, 2 * len(envelope))
     if not weights[:, PATHS:].any():
         steps, weights = steps[:, :PATHS], weights[:, :PATHS]
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1.0)

@@ -17,6 +17,7 @@ from domain.forecasts.panel import ForecastModel, Panel
 from domain.forecasts.registry import DEFAULT_MODELS, choose_models
 from domain.forecasts.selection import nan_mean, select
 from domain.forecasts.tables import FORECASTS_SCHEMA, SCORES_SCHEMA, tabulate_forecasts, tabulate_scores
+from domain.progress import Progress, ignore_progress
 from domain.seasonality import RegularGrid, build_regular_grid, compute_grid_periods
 from domain.seasonality.periods import calendar_periods
 from domain.seasonality.regular_grid import REFUSED_SCHEMA, Bools, Floats
@@ -51,6 +52,7 @@ def forecast_series(
     level: float = 0.8,
     models: Sequence[str] = DEFAULT_MODELS,
     as_of: datetime | None = None,
+    on_progress: Progress = ignore_progress,
 ) -> ForecastResult:
     """Forecast every series `horizon` steps of its own step ahead.
 
@@ -59,6 +61,7 @@ def forecast_series(
         level: share of future values the interval should hold.
         models: names of MODEL_FAMILIES.
         as_of: points after it are not seen; it becomes `computed_at`, which is else the newest point of all.
+        on_progress: called with (series done, series in all).
 
     Returns:
         Empty frames when there are no points; series with too little history are in `refused`, with what they lack.
@@ -85,6 +88,7 @@ def forecast_series(
             found, scored = _forecast_group(panel, part, chosen, horizon=horizon, level=level)
             forecasts.append(found)
             scores.append(scored)
+        on_progress(min(start + BATCH_SERIES, len(ids)), len(ids))
     stamped = pl.concat(forecasts or [pl.DataFrame(schema=FORECASTS_SCHEMA).drop("computed_at")]).with_columns(
         computed_at=pl.lit(computed_at, TIMESTAMP)
     )

@@ -57,6 +57,15 @@ class QuarantineReason(StrEnum):
     MALFORMED = "MALFORMED"
 
 
+class RuleStatus(StrEnum):
+    """How far a detection rule is in its life."""
+
+    DRAFT = "draft"
+    SHADOW = "shadow"
+    LIVE = "live"
+    RETIRED = "retired"
+
+
 class Severity(StrEnum):
     """Severity of a finding, most urgent first."""
 

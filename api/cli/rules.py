@@ -1,4 +1,4 @@
-"""`etlmon rules`: detection rules tried on their own cases, listed, run over the past, and taken over from Prometheus."""
+"""`etlmon rules`: detection rules tried on their own cases, listed, described, run over the past, taken over from Prometheus."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Detection rules: test, list, backtest, import.\n\nExample: etlmon rules test",
+    help="Detection rules: test, list, schema, backtest, import.\n\nExample: etlmon rules test",
 )
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of the platform; default: ETLMON_HOME.")]
@@ -72,8 +72,7 @@ def list_(
             "metrics": list(rule.series.metrics),
             "for_s": rule.for_s,
             "owner": rule.owner,
-            "is_enabled": rule.is_enabled,
-            "is_silent": rule.is_silent,
+            "status": rule.status.value,
             "cases": len(rule.cases),
         }
         for rule in rules
@@ -90,10 +89,18 @@ def list_(
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
     for row in rows:
-        state = "off" if not row["is_enabled"] else "part" if row["is_silent"] else ""
+        state = "" if row["status"] == "live" else row["status"]
         typer.echo(
             f"{row['id']:<28} {row['severity']:<8} {row['category']:<14} {row['kind']:<17} {row['owner']} {state}"
         )
+
+
+@app.command(epilog="Example: etlmon rules schema > rule.schema.json")
+def schema() -> None:
+    """The JSON Schema of a rule file, for editors and checks before a commit."""
+    from domain.detection.rule import Rule
+
+    _print_json({"$schema": "https://json-schema.org/draft/2020-12/schema", **Rule.model_json_schema()})
 
 
 @app.command(epilog="Example: etlmon rules backtest api-latency-p99 --from 2026-11-01 --to 2026-11-15")

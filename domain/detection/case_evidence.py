@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from domain.detection.rule import Case, CasePoints
+from domain.detection.rule_case import Case, CasePoints
 from domain.signals import TIMESTAMP
 
 

@@ -11,7 +11,8 @@ import polars as pl
 from domain.detection.alert_event import AlertEvent, AlertStatus
 from domain.detection.case_evidence import CaseEvidence, read_length_s
 from domain.detection.evaluation import evaluate_rules
-from domain.detection.rule import Case, Composite, Rule
+from domain.detection.rule import Composite, Rule
+from domain.detection.rule_case import Case
 from domain.detection.short_form import expand_values
 from domain.detection.window import SignalsWindow
 from domain.signals import POINTS_SCHEMA, SERIES_SCHEMA, canonical_labels
@@ -82,8 +83,7 @@ def _seconds(at: datetime) -> float:
 def _evaluate(rule: Rule, case: Case, others: Mapping[str, Rule]) -> list[AlertEvent]:
     window, until = make_case_window(case)
     parts = [others[name] for name in rule.when.rules if name in others] if isinstance(rule.when, Composite) else []
-    aloud = rule.model_copy(update={"is_silent": False, "is_enabled": True})
-    found = evaluate_rules([*parts, aloud], window, [], now=until)
+    found = evaluate_rules([*parts, rule.made_live()], window, [], now=until)
     if found.failed:
         raise ValueError(found.failed[0].reason)
     return found.events

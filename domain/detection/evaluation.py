@@ -64,7 +64,7 @@ def evaluate_rules(
     before: dict[str, list[Firing]] = {}
     for one in firing:
         before.setdefault(one.rule_id, []).append(one)
-    enabled = {rule.id: rule for rule in rules if rule.is_enabled}
+    enabled = {rule.id: rule for rule in rules if rule.is_judged}
     answer = Evaluated()
     for rule in enabled.values():
         if not isinstance(rule.when, Composite):
@@ -76,7 +76,7 @@ def evaluate_rules(
             mine = evaluate_composite(rule, parts, before.get(rule.id, []), horizon=horizon)
             answer.events.extend(mine.events)
             answer.firing.extend(mine.firing)
-    silent = {rule.id for rule in rules if rule.is_silent}
+    silent = {rule.id for rule in enabled.values() if not rule.is_told}
     known = {rule.id: rule for rule in rules}
     answer.events.extend(
         make_gone_event(known.get(one.rule_id), one, at=now)

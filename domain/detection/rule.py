@@ -12,8 +12,9 @@ import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from domain.detection.alert_event import Category
+from domain.detection.rule_case import Case
 from domain.loaders.definition import Frozen
-from domain.vocabulary import Severity
+from domain.vocabulary import RuleStatus, Severity
 
 RuleId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{2,80}$")]
 Operator = Literal[">", ">=", "<", "<="]
@@ -219,58 +220,6 @@ class Recovery(Frozen):
     for_s: float = Field(default=120.0, ge=0)
 
 
-class CasePoints(Frozen):
-    """A recorded or invented series: values every `every_s`, starting at the case's origin. `null` is a missing sample."""
-
-    metric: str
-    loader: str = "CASE"
-    labels: dict[str, str] = Field(default_factory=dict)
-    every_s: float = Field(default=60.0, gt=0)
-    values: list[float | str | None] = Field(
-        description='numbers, null, or Prometheus\' short form "10x5" (five times 10) and "1+2x5"'
-    )
-    baseline: float | None = Field(
-        default=None, description="what its baseline expects, where the condition asks for it"
-    )
-    half_width: float | None = Field(default=None, ge=0, description="baseline ± this is its forecast interval")
-    anomalous: list[int] = Field(
-        default_factory=list, description="positions of values that were judged anomalous by the baseline"
-    )
-    causal: dict[int, float] = Field(
-        default_factory=dict, description="position → score of what the causal score called"
-    )
-    out_of_control: list[int] = Field(default_factory=list, description="positions that a control chart marks")
-    reaches_in_days: float | list[float] | None = Field(
-        default=None, description="when it reaches its limit, says the forecast of the origin; of a list one each hour"
-    )
-    grows: bool = Field(default=True, description="whether growth leads there, or only the swing of its peaks")
-
-
-class CaseFinding(Frozen):
-    """A log pattern that is new or bursts, seconds after the origin."""
-
-    at_s: float
-    template: str = "template"
-    service: str = ""
-    lines: int = 10
-    score: float = 1.0
-    finding: Literal["new", "burst"] = "burst"
-
-
-class Case(Frozen):
-    """One example of the rule: given these series it fires at that time, or never."""
-
-    name: str
-    given: list[CasePoints] = Field(default_factory=list)
-    findings: list[CaseFinding] = Field(default_factory=list)
-    until_s: float | None = Field(
-        default=None, description="how far the sources have captured; unset: to the end of the longest series"
-    )
-    fires_at_s: float | None = Field(default=None, description="seconds after the origin; null: it never fires")
-    recovers_at_s: float | None = None
-    fires_for: dict[str, str] = Field(default_factory=dict, description="labels of the alert")
-
-
 class Rule(Frozen):
     """One rule file."""
 
@@ -282,8 +231,10 @@ class Rule(Frozen):
     category: Category
     owner: str = "data-platform"
     runbook: str = ""
-    is_enabled: bool = True
-    is_silent: bool = Field(default=False, description="judged for composite rules; tells nobody by itself")
+    status: RuleStatus = Field(
+        default=RuleStatus.LIVE,
+        description="draft and retired: not judged; shadow: judged, for composite rules or on trial, and tells nobody",
+    )
     series: Selector = Selector(metric=[])
     when: Condition
     for_s: float = Field(default=0.0, ge=0, description="how long the condition has to hold")
@@ -323,6 +274,20 @@ class Rule(Frozen):
         if not is_good:
             raise ValueError(f"recover.value {back:g} lies on the bad side of {self.when.op} {self.when.value:g}")
         return self
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether it is evaluated at all."""
+        return self.status in (RuleStatus.SHADOW, RuleStatus.LIVE)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether people hear of what it finds."""
+        return self.status is RuleStatus.LIVE
+
+    def made_live(self) -> Rule:
+        """The same rule in force, to try it."""
+        return self.model_copy(update={"status": RuleStatus.LIVE})
 
     @property
     def samples_needed(self) -> int:

@@ -31,7 +31,7 @@ def run_backtest(
         if lost := [name for name in rule.when.rules if name not in others]:
             raise ConfigurationError(f"no rule {lost[0]!r}", suggestion="`etlmon rules list` shows all rules")
         parts = [others[name] for name in rule.when.rules]
-    aloud = rule.model_copy(update={"is_silent": False, "is_enabled": True})
+    aloud = rule.made_live()
     reach = timedelta(seconds=max(one.window_s for one in [*parts, rule]))
     window = read_history(lake, [*parts, aloud], since=since - reach, until=until)
     found = evaluate_rules([*parts, aloud], window, [], now=until)

@@ -238,7 +238,7 @@ def test_a_rule_that_is_deleted_or_switched_off_ends_its_alerts(world: World) ->
     world.complete(0)
     world.run(0.2)
     (world.rules / "a.yaml").unlink()
-    world.rule("b.yaml", body=RULE.format(id="rule-b", for_s=0) + "is_enabled: false\n")
+    world.rule("b.yaml", body=RULE.format(id="rule-b", for_s=0) + "status: retired\n")
     assert sorted(world.look(0.5)) == ["RESOLVED rule-a 10:00", "RESOLVED rule-b 10:00"]
     assert {one.annotations["over"] for one in world.received[-2:]} == {"its rule is gone", "its rule is switched off"}
 
@@ -270,8 +270,8 @@ def test_an_unknown_metric_and_a_divisor_of_zero_say_nothing(world: World) -> No
 
 
 def test_a_composite_that_waits_goes_on_waiting_after_a_restart(world: World) -> None:
-    world.rule("a.yaml", body=RULE.format(id="part-a", for_s=0) + "is_silent: true\n")
-    other = RULE.format(id="part-b", for_s=0).replace("metric: load", "metric: heat") + "is_silent: true\n"
+    world.rule("a.yaml", body=RULE.format(id="part-a", for_s=0) + "status: shadow\n")
+    other = RULE.format(id="part-b", for_s=0).replace("metric: load", "metric: heat") + "status: shadow\n"
     world.rule("b.yaml", body=other)
     both = "when: {kind: composite, op: all, rules: [part-a, part-b], join: [service]}\n"
     world.rule("c.yaml", body=f'id: both-hot\ntitle: "{{service}}"\nseverity: HIGH\ncategory: data\nfor_s: 120\n{both}')

@@ -13,7 +13,8 @@ import yaml
 from domain.detection.alert_event import AlertEvent, AlertStatus
 from domain.detection.cases import ORIGIN, make_case_window
 from domain.detection.evaluation import evaluate_rules
-from domain.detection.rule import Case, Rule
+from domain.detection.rule import Rule
+from domain.detection.rule_case import Case
 from resources.detection.prometheus_rules import import_prometheus_rules
 from resources.detection.rule_text import write_rule
 

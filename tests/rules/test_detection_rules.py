@@ -2,24 +2,55 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from pydantic import ValidationError
+from typer.testing import CliRunner
 
+from api.cli.rules import app
 from domain.detection.cases import make_case_window, run_cases
 from domain.detection.conditions import judge
-from domain.detection.rule import BaselineMultiple, Burst, Case, LogPattern, Rate, Ratio, Rule, Threshold
+from domain.detection.rule import BaselineMultiple, Burst, LogPattern, Rate, Ratio, Rule, Threshold
+from domain.detection.rule_case import Case
 from domain.detection.short_form import expand_values
 from domain.vocabulary import Severity
 from resources.rule_files import load_rule_folder, shipped_rules
 
 LOADED = load_rule_folder(shipped_rules() / "detections", Rule)
 RULES = {rule.id: rule for rule in LOADED.values() if isinstance(rule, Rule)}
-TOLD = [rule for rule in RULES.values() if rule.severity is not Severity.LOW and not rule.is_silent]
-URGENT = [rule for rule in RULES.values() if rule.severity in (Severity.CRITICAL, Severity.HIGH) and not rule.is_silent]
+TOLD = [rule for rule in RULES.values() if rule.severity is not Severity.LOW and rule.is_told]
+URGENT = [rule for rule in RULES.values() if rule.severity in (Severity.CRITICAL, Severity.HIGH) and rule.is_told]
 
 
 def test_all_files_are_sound_and_named_after_their_rule() -> None:
     assert {path.stem: getattr(rule, "id", rule) for path, rule in LOADED.items()} == {name: name for name in RULES}
+
+
+@pytest.mark.requirement("D6")
+def test_the_json_schema_accepts_what_ships_and_refuses_what_the_model_refuses() -> None:
+    """As a program sees the files that knows nothing of ours."""
+    schema = json.loads(CliRunner().invoke(app, ["schema"]).stdout)
+    Draft202012Validator.check_schema(schema)
+    check = Draft202012Validator(schema)
+    written = {path.name: yaml.safe_load(path.read_text()) for path in LOADED}
+    assert {name: [one.message for one in check.iter_errors(rule)] for name, rule in written.items()} == {
+        name: [] for name in written
+    }
+    good = written["pod-cpu.yaml"]
+    for change in (
+        {"owner_team": "x"},
+        {"severity": "BAD"},
+        {"status": "on"},
+        {"when": {"kind": "guess"}},
+        {"for_s": -1},
+    ):
+        assert not check.is_valid({**good, **change}), change
+        with pytest.raises(ValidationError):
+            Rule.model_validate({**good, **change})
 
 
 @pytest.mark.requirement("D1")
@@ -112,7 +143,7 @@ def test_whoever_is_told_finds_a_runbook_and_what_it_could_be(rule: Rule) -> Non
 def test_the_defaults_are_those_of_the_requirements(rule_id: str, severity: str, limit: float) -> None:
     when = RULES[rule_id].when
     loud = {"node-cpu-high": "node-cpu"}.get(rule_id, rule_id)
-    assert not RULES[loud].is_silent
+    assert RULES[loud].is_told
     assert loud == rule_id or rule_id in RULES[loud].when.rules  # type: ignore[union-attr]
     assert RULES[rule_id].severity == severity
     assert getattr(when, "times", None) == limit or getattr(when, "value", None) == limit

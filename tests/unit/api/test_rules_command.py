@@ -66,7 +66,7 @@ def test_the_same_as_json(tmp_path: Path) -> None:
 def test_shipped_rules_are_listed() -> None:
     rules = {rule["id"]: rule for rule in json.loads(run("list", "--json").stdout)["rules"]}
     assert rules["pod-cpu"]["severity"] == "MEDIUM"
-    assert rules["node-cpu-high"]["is_silent"]
+    assert (rules["pod-cpu"]["status"], rules["node-cpu-high"]["status"]) == ("live", "shadow")
     assert "api-latency-p99" in run("list").stdout
 
 

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from domain.detection.cases import ORIGIN, make_case_window, run_case
 from domain.detection.evaluation import evaluate_rules
-from domain.detection.rule import Case, Rule
+from domain.detection.rule import Rule
+from domain.detection.rule_case import Case
 
 
 def make_rule(when: dict[str, Any], **fields: Any) -> Rule:

@@ -15,7 +15,8 @@ from domain.detection.case_evidence import CaseEvidence
 from domain.detection.cases import ORIGIN, make_case_window
 from domain.detection.evaluation import Evaluated, evaluate_rules
 from domain.detection.keyed import Firing
-from domain.detection.rule import Case, Rule
+from domain.detection.rule import Rule
+from domain.detection.rule_case import Case
 from domain.detection.window import SignalsWindow
 
 Said = list[tuple[str, str, float]]
@@ -96,7 +97,7 @@ def test_looking_every_minute_says_the_same_as_looking_once(
 
 
 def test_all_any_and_first_without_others() -> None:
-    parts = [make_rule("rule-one", "one", is_silent=True), make_rule("rule-two", "two", is_silent=True)]
+    parts = [make_rule("rule-one", "one", status="shadow"), make_rule("rule-two", "two", status="shadow")]
     case = make_case(one=["0x2", "9x4", "0x4"], two=["0x4", "9x4", "0x2"])
     assert look_once([*parts, make_composite("both", "all", "rule-one", "rule-two")], case) == [
         ("FIRING", "both", 240),
@@ -110,6 +111,15 @@ def test_all_any_and_first_without_others() -> None:
         ("FIRING", "alone", 120),
         ("RESOLVED", "alone", 240),
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "kept"), [("draft", 0, 0), ("shadow", 0, 1), ("live", 1, 1), ("retired", 0, 0)]
+)
+def test_a_status_says_whether_a_rule_is_judged_and_whether_it_is_told(status: str, said: int, kept: int) -> None:
+    window, until = make_case_window(make_case(one=["0x2", "9x4"], two=[0]))
+    found = evaluate_rules([make_rule("rule-one", "one", status=status)], window, [], now=until)
+    assert (len(found.events), len(found.firing)) == (said, kept)
 
 
 def test_a_composite_joins_by_labels_and_passes_over_what_lacks_them() -> None:

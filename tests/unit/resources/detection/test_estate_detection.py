@@ -10,7 +10,7 @@ import pytest
 from domain.detection.alert_event import AlertEvent, AlertStatus
 from domain.detection.case_evidence import CaseEvidence
 from domain.detection.evaluation import evaluate_rules
-from domain.detection.rule import Case
+from domain.detection.rule_case import Case
 from domain.detection.window import SignalsWindow
 from resources.simulator.fault_model import FaultWindow, load_fault_catalogue
 from resources.simulator.grid import DAY_MS

@@ -8,7 +8,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from dagster import DagsterInstance, JobDefinition, RunRequest, SkipReason, build_sensor_context
+from dagster import (
+    DagsterInstance,
+    JobDefinition,
+    RunRequest,
+    SkipReason,
+    build_run_status_sensor_context,
+    build_sensor_context,
+    job,
+    op,
+)
 from sqlalchemy import text
 
 from domain.incidents.lifecycle import Action, Request
@@ -19,9 +28,10 @@ from resources.dagster_bindings import PlatformResource
 from resources.drills.desk import Wanted
 from resources.drills.opening import open_drill_desk
 from resources.postgres.engine import make_engine, transaction
-from sensors.detection import detection
+from sensors.detection import capture_finished, detection
 from sensors.duty import DUTY_SENSORS, drills, duty, import_rotas_job
 from sensors.notification import NOTIFICATION_SENSORS, escalation, notification, sla
+from sensors.run_failures import run_failures
 from tests.fakes.platform import Platform
 
 pytestmark = pytest.mark.requirement("D6")
@@ -144,3 +154,43 @@ def test_a_round_of_duty_and_the_end_of_a_drill_as_jobs(environment: Platform, t
         assert run(import_rotas_job, instance) == {}, "no schedule is kept elsewhere"
     assert rows(environment, "SELECT outcome FROM drills") == [("COMPLETED",)]
     engine.dispose()
+
+
+@pytest.mark.requirement("E4")
+def test_a_failed_run_is_an_incident_until_a_good_one_and_a_capture_starts_detection_once(
+    environment: Platform, tmp_path: Path
+) -> None:
+    is_well = False
+
+    @op
+    def fetch() -> None:
+        if not is_well:
+            raise RuntimeError("the disk is full")
+
+    @job(name="nightly_load")
+    def nightly_load() -> None:
+        fetch()
+
+    with dagster(tmp_path / "dagster") as instance:
+        failed = nightly_load.execute_in_process(instance=instance, raise_on_error=False)
+        event = failed.get_run_failure_event()
+        context = build_run_status_sensor_context(
+            "run_failures", event, instance, failed.dagster_run, resources={"platform": PlatformResource()}
+        )
+        run_failures(context.for_run_failure())
+        run_failures(context.for_run_failure())
+        opened = rows(environment, "SELECT title, category, state FROM incidents")
+        assert len(opened) == 1, "a tick that comes twice opens nothing twice"
+        assert "nightly_load" in str(opened[0][0])
+        assert opened[0][1:] == ("data", "OPEN")
+        is_well = True
+        done = nightly_load.execute_in_process(instance=instance)
+        run(detection, instance)
+        assert rows(environment, "SELECT status FROM alerts") == [("RESOLVED",)], "a run that ends well is the recovery"
+        ended = build_run_status_sensor_context(
+            "capture_finished", done.get_run_success_event(), instance, done.dagster_run
+        )
+        first, again = capture_finished(ended), capture_finished(ended)
+    assert isinstance(first, RunRequest)
+    assert isinstance(again, RunRequest)
+    assert first.run_key == again.run_key == f"detection-{done.run_id}", "Dagster starts one run for a key"

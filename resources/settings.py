@@ -152,7 +152,9 @@ class Settings(BaseSettings):
     sns_access_key_id: str | None = Field(default=None, description="AWS access key that may sns:Publish")
     sns_secret_access_key: SecretStr | None = Field(default=None, description="its secret")
     sns_url: str | None = Field(default=None, pattern=_URL, description="address of SNS; unset: that of the region")
-    slack_bot_token: SecretStr | None = Field(default=None, description="Slack bot token (xoxb-…, scope chat:write)")
+    slack_bot_token: SecretStr | None = Field(
+        default=None, description="Slack bot token (xoxb-…, scopes chat:write, channels:history, groups:history)"
+    )
     slack_signing_secret: SecretStr | None = Field(
         default=None, description="signs Slack's requests when a button is pressed"
     )

@@ -71,8 +71,8 @@ def make_event(rule: Rule, firing: Firing, *, is_firing: bool, at: datetime, fac
 
 
 def make_gone_event(rule: Rule | None, firing: Firing, *, at: datetime) -> AlertEvent:
-    """What fired is over because nobody judges it any more. Without a rule nothing but its identity is known."""
-    over = "its rule is switched off" if rule else "its rule is gone"
+    """What fired is over because nobody is told of it any more. Without a rule nothing but its identity is known."""
+    over = f"its rule is {rule.status}" if rule else "its rule is gone"
     if rule is not None:
         return make_event(rule, firing, is_firing=False, at=at, fact=Fact(over=over))
     return AlertEvent(

@@ -19,10 +19,15 @@ from resources.rule_files import load_rule_file
 
 @dataclass(frozen=True, slots=True)
 class RulesInForce:
-    """What is evaluated, and the files that cannot be used, each with its reason."""
+    """What is evaluated, and the files that cannot be used, each with its reason.
+
+    Attributes:
+        muted: ids of rules that were told until now and are judged in the shadow from now on.
+    """
 
     rules: list[Rule]
     broken: list[RuleFileError]
+    muted: frozenset[str] = frozenset()
 
 
 def load_rules_in_force(connection: Connection, folder: Path, *, now: datetime) -> RulesInForce:
@@ -34,20 +39,24 @@ def load_rules_in_force(connection: Connection, folder: Path, *, now: datetime) 
     loaded = {path: _load(path, kept.get(path.name)) for path in sorted(folder.glob("*.yaml"))}
     rules: dict[str, Rule] = {}
     broken: list[RuleFileError] = []
+    muted: set[str] = set()
     names = {found.id for found in loaded.values() if isinstance(found, Rule)}
     for path, read in sorted(loaded.items()):
         found = _check_parts(path, read, names)
         if isinstance(found, Rule) and found.id not in rules:
             rules[found.id] = found
-            if kept.get(path.name) is None or kept[path.name].rule is not found:
+            before = kept.get(path.name)
+            if before is None or before.rule is not found:
                 _remember(connection, found, path, now=now)
+            if before and before.rule.id == found.id and before.rule.is_told and not found.is_told:
+                muted.add(found.id)
             continue
         error = found if isinstance(found, RuleFileError) else _twice(path, found)
         broken.append(error)
         if (last := _recall(connection, path, error, now=now)) and last.id not in rules:
             rules[last.id] = last
     connection.execute(text("DELETE FROM detection_rules WHERE NOT (rule_id = ANY(:ids))"), {"ids": list(rules)})
-    return RulesInForce(list(rules.values()), broken)
+    return RulesInForce(list(rules.values()), broken, frozenset(muted))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, text
 
 from domain.detection.alert_event import AlertEvent
 from domain.detection.evaluation import Evaluated, evaluate_rules
-from domain.detection.event_texts import compute_fingerprint
+from domain.detection.event_texts import compute_fingerprint, make_gone_event
 from domain.detection.keyed import Firing
 from domain.detection.rule_trouble import RULE_TROUBLE, judge_trouble
 from domain.detection.window import SignalsWindow
@@ -63,6 +63,12 @@ def detect(engine: Engine, lake: Lake, rules_folder: Path, receive: Receive, *, 
 def _evaluate(force: RulesInForce, window: SignalsWindow, before: list[Firing], *, now: datetime) -> Evaluated:
     """All rules, and which of them cannot be judged; files that cannot be read are the desk's to tell."""
     found = evaluate_rules(force.rules, window, [one for one in before if one.rule_id != RULE_TROUBLE], now=now)
+    judged = {rule.id: rule for rule in force.rules if rule.id in force.muted and rule.is_judged}
+    found.events.extend(
+        make_gone_event(judged[one.rule_id], one, at=now)
+        for one in before
+        if one.rule_id in judged and not one.is_pending
+    )
     reasons = {one.rule_id: one.reason for one in found.failed}
     trouble = judge_trouble(reasons, [one for one in before if one.rule_id == RULE_TROUBLE], now=now)
     found.events.extend(trouble.events)

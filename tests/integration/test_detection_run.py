@@ -240,7 +240,21 @@ def test_a_rule_that_is_deleted_or_switched_off_ends_its_alerts(world: World) ->
     (world.rules / "a.yaml").unlink()
     world.rule("b.yaml", body=RULE.format(id="rule-b", for_s=0) + "status: retired\n")
     assert sorted(world.look(0.5)) == ["RESOLVED rule-a 10:00", "RESOLVED rule-b 10:00"]
-    assert {one.annotations["over"] for one in world.received[-2:]} == {"its rule is gone", "its rule is switched off"}
+    assert {one.annotations["over"] for one in world.received[-2:]} == {"its rule is gone", "its rule is retired"}
+
+
+@pytest.mark.requirement("D6")
+def test_a_rule_that_steps_back_into_the_shadow_ends_its_alerts_once(world: World) -> None:
+    world.rule("a.yaml", rule_id="rule-a", for_s=0)
+    world.sample({0: 90})
+    world.complete(0)
+    assert world.look(0.2) == ["FIRING rule-a 10:00"]
+    world.rule("a.yaml", body=RULE.format(id="rule-a", for_s=0) + "status: shadow\n")
+    assert world.look(0.5) == ["RESOLVED rule-a 10:00"]
+    assert world.received[-1].annotations["over"] == "its rule is shadow"
+    world.sample({1: 90, 2: 10, 3: 10, 4: 10, 5: 10})
+    world.complete(5)
+    assert world.look(5.2) == []
 
 
 def test_a_file_that_changes_its_id_is_another_rule(world: World) -> None:

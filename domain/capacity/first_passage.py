@@ -18,6 +18,8 @@ from domain.seasonality.regular_grid import Floats
 MIN_PROBABILITY = 0.2
 #: Positions tried for the shortest interval.
 ANCHORS = 11
+#: Sums of path weights miss the share they stand for by less than this.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def summarise(steps: Floats, weights: Floats, *, level: float) -> Passage:
     below = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
     probability = np.minimum((weights * np.isfinite(steps)).sum(axis=1), 1.0)
     step = _quantile(ordered, below, probability / 2)
-    step = np.where(probability >= MIN_PROBABILITY, step, np.inf)
+    step = np.where(probability >= MIN_PROBABILITY - _ROUNDING, step, np.inf)
     lower, upper = _shortest_interval(ordered, below, level)
     lower = np.minimum(lower, step)
     upper = np.maximum(upper, np.where(np.isfinite(step), step, upper))
@@ -63,7 +65,7 @@ def summarise(steps: Floats, weights: Floats, *, level: float) -> Passage:
 
 
 def _quantile(ordered: Floats, below: Floats, share: Floats) -> Floats:
-    position = np.minimum((below < share[:, None] - 1e-12).sum(axis=1), ordered.shape[1] - 1)
+    position = np.minimum((below < share[:, None] - _ROUNDING).sum(axis=1), ordered.shape[1] - 1)
     return np.asarray(np.take_along_axis(ordered, position[:, None], axis=1)[:, 0])
 
 

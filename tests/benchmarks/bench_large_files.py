@@ -29,11 +29,13 @@ print(time.perf_counter() - began, peak_mb() * 2**20)
 
 
 def run() -> list[dict]:
-    """One row per command, each in a process of its own."""
+    """One row per file and command, each in a process of its own, one after the other."""
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "many.csv"
-        write_series(source)
-        return [_measure(source, command) for command in COMMANDS]
+        many, single = Path(folder) / "many.csv", Path(folder) / "single"
+        write_series(many)
+        sources = [(f"{SERIES:,} series of CSV", many)]
+        sources += [(f"one series of {path.name.partition('.')[2]}", path) for path in write_single(single)]
+        return [_measure(source, command, what) for what, source in sources for command in COMMANDS]
 
 
 def write_series(path: Path, *, series: int = SERIES, rows: int = ROWS) -> None:
@@ -52,7 +54,21 @@ def write_series(path: Path, *, series: int = SERIES, rows: int = ROWS) -> None:
     pl.DataFrame(columns).write_csv(path)
 
 
-def _measure(source: Path, command: tuple[str, ...]) -> dict:
+def write_single(stem: Path, *, rows: int = SERIES * ROWS) -> list[Path]:
+    """One series of a value a minute for nineteen years, as csv.gz and as parquet."""
+    start = datetime(2007, 3, 2)  # noqa: DTZ001
+    at = pl.datetime_range(start, start + timedelta(minutes=rows - 1), "1m", eager=True)
+    season = 50 + 10 * np.sin(2 * np.pi * np.arange(rows) / 1440)
+    values = (season + np.random.default_rng(0).normal(0, 1, rows)).round(3)
+    frame = pl.DataFrame({"timestamp": at, "value": values})
+    packed, columnar = stem.with_suffix(".csv.gz"), stem.with_suffix(".parquet")
+    text = frame.with_columns(pl.col("timestamp").dt.strftime("%Y-%m-%d %H:%M:%S"))
+    text.write_csv(packed, compression="gzip", check_extension=False)
+    frame.write_parquet(columnar)
+    return [packed, columnar]
+
+
+def _measure(source: Path, command: tuple[str, ...], what: str) -> dict:
     out = source.with_name("out.csv")
     arguments = [command[0], str(source), *command[1:], "-o", str(out)]
     done = subprocess.run(
@@ -63,7 +79,7 @@ def _measure(source: Path, command: tuple[str, ...]) -> dict:
         check=True,
     )
     seconds, peak_bytes = map(float, done.stdout.split())
-    work = f"etlmon {command[0]}, {SERIES * ROWS:,} rows of CSV"
+    work = f"etlmon {command[0]}, {SERIES * ROWS:,} rows, {what}"
     return {
         "work": work,
         "ours": f"{peak_bytes / 1e9:.2f} GB, {seconds:.0f} s",

@@ -50,7 +50,7 @@ WAVES = (
 )
 #: Begun with the first wave, waited for until the last: it leaks for twenty minutes, or is late after a quarter of an hour.
 _SLOW = ("memory-leak", "late-data")
-_PATIENCE_S, _REST_S = 780.0, 120.0
+_PATIENCE_S, _REST_S, _BUCKET_S = 780.0, 120.0, 300.0
 _SEVERITIES = list(Severity)
 
 
@@ -125,9 +125,13 @@ def _make(demo: Demo, names: Sequence[str], rules: Mapping[str, Rule]) -> dict[s
 
 
 def _own_duration(rules: Mapping[str, Rule], rule_id: str) -> float:
-    """Seconds that the rule demands a bad state to last; of a composite the longest of its parts, and its own."""
+    """Seconds that the rule demands a bad state to last, of a composite the longest of its parts and its own.
+
+    Counts of lines bear the beginning of their bucket and can be captured at its end: the bucket is part of it.
+    """
     rule = rules[rule_id]
-    lasting = rule.for_s + getattr(rule.when, "absent_s", 0.0)
+    is_counted = rule.series is not None and any(name.startswith("log_") for name in rule.series.metrics)
+    lasting = rule.for_s + getattr(rule.when, "absent_s", 0.0) + (_BUCKET_S if is_counted else 0.0)
     return lasting + max((_own_duration(rules, one) for one in getattr(rule.when, "rules", ())), default=0.0)
 
 

@@ -145,10 +145,11 @@ def test_the_fault_is_one_incident_that_people_hear_of_and_take(demo: Demo) -> N
     (incident,) = demo.incidents(is_drill=False)
     code = incident["incident"]
     assert (incident["service"], incident["category"]) == ("loader", "infrastructure")
-    for channel in ("slack", "email", "sms", "voice", "jira"):
+    for channel in ("slack", "email", "sms", "jira"):
         wait_for(
             lambda channel=channel: bool(demo.received(channel, code)), 120, lambda channel=channel: f"no {channel}"
         )
+    wait_for(lambda: bool(demo.received("voice", "Incident: loader: connection pool")), 120, lambda: "nobody is called")
 
     def numbers() -> set[str]:
         return {one["to"] for one in demo.received("sms", code)}
@@ -176,12 +177,11 @@ def test_a_drill_goes_the_whole_way_and_says_so_everywhere(demo: Demo) -> None:
     (incident,) = demo.incidents(is_drill=True)
     code = incident["incident"]
     assert incident["service"] == "auth"
-    for channel in ("slack", "email", "sms"):
+    for channel in ("slack", "email", "sms", "jira"):
         wait_for(
             lambda channel=channel: bool(demo.received(channel, code)), 120, lambda channel=channel: f"no {channel}"
         )
         assert all("DRILL" in json.dumps(one) for one in demo.received(channel, code)), channel
-    assert demo.received("jira", code) == [], "a drill makes no ticket"
     demo.call("incident", "ack", code)
     demo.call("drill", "stop")
     report = json.loads(demo.call("drill", "report", "1", "--json", code=None))

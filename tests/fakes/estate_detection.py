@@ -24,6 +24,9 @@ from resources.rule_files import load_rule_folder, shipped_rules
 from resources.simulator.fault_model import FaultWindow, load_fault_catalogue
 from tests.fakes.estate_signals import EstateSignals
 
+#: Nobody computes baselines again in a month of the estate; those of the history before it speak for all of it.
+_MAX_AGE = timedelta(days=31)
+
 
 class EstateEvidence:
     """Baselines of the history, verdicts by them and by the causal score, log patterns. No charts, forecasts or capacity."""
@@ -41,7 +44,7 @@ class EstateEvidence:
 
     def expected(self, points: pl.DataFrame) -> pl.DataFrame:
         """The medians of the baselines."""
-        matched = match_baselines(points, self._baselines).filter(pl.col("median").is_not_null())
+        matched = match_baselines(points, self._baselines, max_age=_MAX_AGE).filter(pl.col("median").is_not_null())
         return matched.select("series_id", "captured_at", expected=pl.col("median"))
 
     @cached_property

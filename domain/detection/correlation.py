@@ -41,6 +41,11 @@ class CorrelationPolicy(Frozen):
     """`rules/correlation.yaml`."""
 
     window_s: float = Field(default=900.0, gt=0, description="alerts further apart are not one incident")
+    lasting_s: float = Field(
+        default=3600.0,
+        ge=0,
+        description="so long after its onset an incident that fires still gathers kinds of `alike`",
+    )
     root_may_change_s: float = Field(default=600.0, ge=0, description="how old an incident may be to be named anew")
     quiet_s: float = Field(default=300.0, ge=0, description="an incident is over when its alerts are, for so long")
     relapse_s: float = Field(default=3600.0, ge=0, description="the same alert within it reopens its incident")
@@ -191,7 +196,7 @@ class _Board:
 
     def __init__(self, groups: Sequence[Group], graph: ServiceGraph, policy: CorrelationPolicy) -> None:
         self._graph = graph
-        self._window = timedelta(seconds=policy.window_s)
+        self._window, self._lasting = timedelta(seconds=policy.window_s), timedelta(seconds=policy.lasting_s)
         self._alike_kinds = set(policy.alike)
         self.groups: list[Group] = []
         self._placeless: list[Group] = []
@@ -237,7 +242,8 @@ class _Board:
         for index, places, reason in options:
             for one in places:
                 for group in reversed(index.get((one, alert.is_drill), ())):
-                    if self._is_near(group, alert) or (reason == "same place" and _still_fires(group, place)):
+                    is_near = self._is_near(group, alert) or self._is_going_on(group, alert)
+                    if is_near or (reason == "same place" and _still_fires(group, place)):
                         return group, reason
         return self._find_placeless(alert, place)
 
@@ -249,6 +255,12 @@ class _Board:
 
     def _is_near(self, group: Group, alert: Member) -> bool:
         return group.onset_at - self._window <= alert.fired_at and alert.onset_at <= group.last_at + self._window
+
+    def _is_going_on(self, group: Group, alert: Member) -> bool:
+        """What runs now and then meets late what lasts: a loader that comes once in an hour."""
+        is_rare = alert.places.subject.partition(":")[0] in self._alike_kinds
+        is_within = group.onset_at <= alert.onset_at <= group.onset_at + self._lasting
+        return is_rare and is_within and any(one.is_firing for one in group.everybody)
 
 
 def _still_fires(group: Group, place: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,7 +16,7 @@ from resources.alerts.policy import load_correlation_policy
 
 pytestmark = pytest.mark.requirement("D7")
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
-POLICY = CorrelationPolicy()
+POLICY = CorrelationPolicy(alike=["loader"])
 CALLS = [("gateway", "auth"), ("gateway", "loader"), ("gateway", "import-export"), ("auth", "postgres"), ("auth", "redis"),
          ("loader", "postgres"), ("loader", "redis"), ("import-export", "postgres")]  # fmt: skip
 GRAPH = ServiceGraph(
@@ -94,6 +95,15 @@ def test_siblings_are_two_incidents_though_one_calls_both() -> None:
 
 def test_too_far_apart_is_not_one_incident() -> None:
     assert together(alert(1, 0, service="loader"), alert(2, 16, service="gateway")) == [{1}, {2}]
+
+
+def test_runs_that_come_once_in_an_hour_meet_late_what_lasts() -> None:
+    service, late = alert(1, 0, service="loader"), alert(2, 50, loader="orders")
+    assert together(service, late) == [{1, 2}], "it runs inside the service that is ill"
+    alike = alert(3, 0, rule="slow", loader="orders"), alert(4, 50, rule="slow", loader="refunds")
+    assert together(*alike) == [{3, 4}]
+    assert together(service, alert(2, 61, loader="orders")) == [{1}, {2}], "an hour at most"
+    assert together(replace(service, is_firing=False), late) == [{1}, {2}], "it is over"
 
 
 def test_a_storm_of_one_rule_is_one_incident() -> None:

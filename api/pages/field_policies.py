@@ -10,8 +10,9 @@ from api.pages.flashes import Flash
 from api.pages.posted import Posted, PostedForm
 from api.pages.questions import carry_out
 from api.pages.rendering import render
+from domain.access.field_paths import PROTECTED
 from domain.access.field_protection import SECRETS, Effect, FieldPolicy
-from domain.access.permissions import PERMISSIONS, Role
+from domain.access.permissions import Role
 from domain.errors import InputDataError
 
 router = page_router()
@@ -31,7 +32,7 @@ def list_field_policies(request: Request) -> Response:
         crumbs=[("Overview", "/"), ("Field policies", "/policies")],
         table=table,
         roles=[role.value for role in Role],
-        resources=sorted(PERMISSIONS),
+        resources=sorted(PROTECTED),
         secrets={(resource, field) for resource, fields in SECRETS.items() for field in fields},
     )
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.access import allow, control_plane, current_caller
+from domain.access.field_paths import PROTECTED
 from domain.access.field_protection import Effect, FieldPolicy
 from domain.access.permissions import Caller, Role
 from resources.control_plane import ControlPlane
@@ -33,10 +34,19 @@ class Policy(BaseModel):
     effect: Effect
 
 
+class PolicyRow(Policy):
+    """A policy as it is stored."""
+
+    isEffective: bool = Field(  # noqa: N815 - the JSON name
+        description="false: made before such policies were refused; no answer is changed by it, only audit entries about"
+        " the resource are"
+    )
+
+
 class Policies(BaseModel):
     """All of them; there are few."""
 
-    items: list[Policy]
+    items: list[PolicyRow]
     total: int
 
 
@@ -45,14 +55,23 @@ class Policies(BaseModel):
 def list_field_policies(control: Control) -> Policies:
     """All policies. Where several match one field the strictest counts; a secret that none names is masked."""
     rows = control.policies.list_policies()
-    items = [Policy(resource=one.resource, field=one.field, role=one.role, effect=one.effect) for one in rows]
+    items = [
+        PolicyRow(
+            resource=one.resource,
+            field=one.field,
+            role=one.role,
+            effect=one.effect,
+            isEffective=one.resource in PROTECTED,
+        )
+        for one in rows
+    ]
     return Policies(items=items, total=len(items))
 
 
 @router.put("")
 @allow("field-policies", "edit")
 def put_field_policy(control: Control, caller: Asking, policy: Policy) -> Policy:
-    """Set one. It holds in every process within a second."""
+    """Set one. It holds in every process within a second. Resources whose answers no policy changes are refused (422)."""
     wanted = FieldPolicy(policy.resource, policy.field, policy.role, policy.effect)
     control.policies.put(wanted, control.audit, actor=caller.username)
     return policy

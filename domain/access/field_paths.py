@@ -8,14 +8,14 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from domain.access.permissions import PERMISSIONS
 from domain.errors import InputDataError
 from domain.loaders.definition import LoaderDefinition
 
 _FIELD = re.compile(r"^(?:[A-Za-z_][A-Za-z0-9_-]{0,63}|\*)(?:\.(?:[A-Za-z_][A-Za-z0-9_-]{0,63}|\*)){0,7}$")
 
-#: Resources whose documents have a model; fields of the others are checked for their form only.
+#: Resources whose documents pass through the policies wherever they are shown: answers, pages, exports, imports, diffs, audit.
 _MODELS: dict[str, type[BaseModel]] = {"loaders": LoaderDefinition}
+PROTECTED = frozenset(_MODELS)
 #: Without these no list, page or link works: they are shown to everybody who may read the resource.
 _NEVER_HIDDEN: dict[str, frozenset[str]] = {"loaders": frozenset({"code", "source", "*"})}
 
@@ -24,24 +24,25 @@ def check_field(resource: str, field: str) -> None:
     """Make sure that a policy on this field can have an effect.
 
     Raises:
-        InputDataError: the resource is not known, the path is malformed, no document of the resource has it, or everything
-            that is built on it would break.
+        InputDataError: the resource is not one of `PROTECTED`, the path is malformed, no document of the resource has it, or
+            everything that is built on it would break.
     """
-    if resource not in PERMISSIONS:
-        raise InputDataError(f"no resource {resource!r}", suggestion=f"one of: {', '.join(sorted(PERMISSIONS))}")
+    if resource not in PROTECTED:
+        raise InputDataError(
+            f"a field policy has no effect on {resource!r}",
+            suggestion=f"resources that can be protected: {', '.join(sorted(PROTECTED))}",
+        )
     if not _FIELD.match(field):
         raise InputDataError(
             f"{field!r} is no field path",
             suggestion="write names joined by dots, `*` for any one: connection.headers.*",
         )
-    if field in _NEVER_HIDDEN.get(resource, frozenset()):
+    if field in _NEVER_HIDDEN[resource]:
         raise InputDataError(
             f"{field} of {resource} names the document itself and is always visible",
             suggestion="protect the fields below it, or take the permission to read away",
         )
-    model = _MODELS.get(resource)
-    if model is not None:
-        _check_path(model, field.split("."), field)
+    _check_path(_MODELS[resource], field.split("."), field)
 
 
 def _check_path(model: type[BaseModel], steps: list[str], field: str) -> None:

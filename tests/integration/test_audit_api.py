@@ -11,12 +11,15 @@ from collections.abc import Iterator
 import pytest
 
 from api.cli.main import main
-from domain.access.permissions import Role
+from domain.access.field_paths import PROTECTED
+from domain.access.permissions import PERMISSIONS, Role
 from resources.access.audit_trail import AuditFilter
 from resources.access.field_policies import FieldPolicies
 from resources.postgres.engine import transaction
+from tests.fakes.api_server import until
 from tests.fakes.live_api import LiveApi, live_api
 from tests.fakes.platform import Platform
+from tests.fakes.version_worlds import body
 
 AUDIT = "/api/v1/audit"
 POLICIES = "/api/v1/field-policies"
@@ -169,7 +172,7 @@ def test_policies_are_checked_audited_and_hold_everywhere_within_a_second(api: L
     policy = {"resource": "loaders", "field": "connection.username", "role": "OPERATOR", "effect": "HIDDEN"}
     assert api.client.put(POLICIES, json=policy, headers=head).json() == policy
     changed_at = time.monotonic()
-    assert policy in api.client.get(POLICIES, headers=head).json()["items"]
+    assert {**policy, "isEffective": True} in api.client.get(POLICIES, headers=head).json()["items"]
     while "username" in elsewhere.show("loaders", DOCUMENT, Role.OPERATOR)["connection"]:
         assert time.monotonic() - changed_at < 1.0, "another process still shows it"
     assert elsewhere.show("loaders", {"definition": DOCUMENT}, Role.OPERATOR)["definition"]["connection"] == {
@@ -191,6 +194,38 @@ def test_policies_are_checked_audited_and_hold_everywhere_within_a_second(api: L
         ("field-policy.delete", "admin"),
         ("field-policy.set", "admin"),
     ]
+
+
+@pytest.mark.requirement("A4")
+def test_only_what_a_policy_changes_can_be_protected(api: LiveApi) -> None:
+    head = api.bearer("admin")
+    assert {"loaders"} == PROTECTED, "a new one needs an answer below that its policy changes"
+    definition = body(owner="canary-owner")
+    made = api.client.post("/api/v1/loaders", json={"definition": definition}, headers=api.bearer("operator"))
+    assert made.status_code == 201, made.text
+    address, viewer = "/api/v1/loaders/DEMO-A/versions/1", api.bearer("viewer")
+    assert "canary-owner" in api.client.get(address, headers=viewer).text
+    policy = {"resource": "loaders", "field": "owner", "role": "VIEWER", "effect": "MASKED"}
+    assert api.client.put(POLICIES, json=policy, headers=head).status_code == 200
+    assert "canary-owner" not in api.client.get(address, headers=viewer).text
+
+    for resource in {*PERMISSIONS, "nothing"} - PROTECTED:
+        refused = api.client.put(POLICIES, json={**policy, "resource": resource}, headers=head)
+        assert (refused.status_code, refused.json()["suggestion"]) == (422, "resources that can be protected: loaders")
+    page = api.client.get("/policies", headers=head).text
+    assert "<option selected>loaders</option>" in page
+    assert not [one for one in PERMISSIONS.keys() - PROTECTED if f"<option>{one}</option>" in page]
+    assert "without effect" not in page
+
+    with transaction(api.control.engine) as connection:  # as an earlier release took it
+        connection.exec_driver_sql(
+            "INSERT INTO field_policies VALUES ('users', 'role', 'ADMIN', 'HIDDEN', 'admin', now())"
+        )
+    old = {"resource": "users", "field": "role", "role": "ADMIN", "effect": "HIDDEN", "isEffective": False}
+    until(lambda: old in api.client.get(POLICIES, headers=head).json()["items"])
+    assert "users · without effect on answers" in api.client.get("/policies", headers=head).text
+    key = {name: old[name] for name in ("resource", "field", "role")}
+    assert api.client.delete(POLICIES, params=key, headers=head).status_code == 204
 
 
 @pytest.mark.requirement("A4")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from pathlib import Path
+from typing import Any
 
+import openpyxl
 import pytest
 import yaml
 
@@ -14,6 +17,7 @@ from domain.access.permissions import Role
 from resources.control_plane import open_control_plane
 from tests.fakes.platform import Platform
 from tests.fakes.version_worlds import body
+from tests.fakes.workbooks import cell, edited
 
 PASSWORD = "four unrelated words"
 
@@ -97,3 +101,45 @@ def test_what_is_wrong_is_said_on_stderr_with_exit_code_two(run, tmp_path: Path)
     assert run("show", "NO-SUCH")[0] == 2
     code, _, told = run("submit", "NO-SUCH")
     assert (code, "etlmon loader list" in told) == (2, True)
+
+
+@pytest.mark.requirement("A8")
+def test_workbooks_go_out_and_come_in_by_command(run, platform: Platform, tmp_path: Path) -> None:
+    file, book, empty = tmp_path / "demo.yaml", tmp_path / "out.xlsx", tmp_path / "template.xlsx"
+    file.write_text(yaml.safe_dump(body("first")))
+    run("create", str(file), "--user", "ann")
+    code, out, _ = run("export", str(book), "--state", "DRAFT", "--user", "ann", "--json")
+    assert (code, json.loads(out)["loaders"], zipfile.is_zipfile(book)) == (0, 1, True)
+
+    def stored() -> list[tuple[object, ...]]:
+        with open_control_plane(platform.settings, platform.url) as control, control.engine.begin() as connection:
+            return [
+                tuple(connection.exec_driver_sql(f"SELECT count(*), max({column}) FROM {table}").one())
+                for table, column in (
+                    ("loader_versions", "revision"), ("workbook_imports", "import_id"), ("audit_entries", "sequence"),
+                )
+            ]  # fmt: skip
+
+    before = stored()
+    assert run("import", str(book), "--dry-run", "--user", "ann")[0] == 0
+    code, out, _ = run("import", str(book), "--dry-run", "--user", "ann", "--json")
+    report = json.loads(out)
+    assert (code, report["isDryRun"], report["isApplied"]) == (0, True, False)
+    assert report["counts"] == {**dict.fromkeys(report["counts"], 0), "unchanged": 1}
+
+    def break_schedule(workbook: Any) -> None:
+        cell(workbook["Loaders"], "schedule").value = "often"
+
+    bad = tmp_path / "bad.xlsx"
+    bad.write_bytes(edited(book.read_bytes(), break_schedule))
+    code, out, _ = run("import", str(bad), "--user", "ann")
+    assert (code, "nothing imported" in out, "Loaders!" in out) == (1, True, True)
+    code, out, _ = run("import", str(bad), "--user", "ann", "--json")
+    error = json.loads(out)["errors"][0]
+    assert (code, error["sheet"], error["row"], bool(error["column"])) == (1, "Loaders", 2, True)
+    assert stored() == before, "neither a dry run nor a refused file changes anything"
+
+    assert run("export", str(empty), "--template", "--user", "ann")[0] == 0
+    assert "Loaders" in openpyxl.load_workbook(empty).sheetnames
+    assert run("import", str(tmp_path / "none.xlsx"), "--user", "ann")[0] == 2
+    assert run("export", str(tmp_path / "out.csv"), "--user", "ann")[0] == 2

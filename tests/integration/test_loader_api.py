@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from domain.access.permissions import Role
+from domain.vocabulary import QuarantineReason
 from resources.capture.engine import CaptureContext
 from resources.capture.service import capture
 from resources.clock import utc_now
@@ -47,7 +48,9 @@ def source(tmp_path: Path) -> Path:
     with sqlite3.connect(path) as database:
         database.execute("CREATE TABLE orders (at REAL, region TEXT, value REAL)")
         rows = [(now - 60 * k, region, value) for k in range(90) for region, value in (("eu", 5.0), ("us", 7.0))]
-        database.executemany("INSERT INTO orders VALUES (?, ?, ?)", [*rows, (now - 60, "xx", None)])
+        database.executemany(
+            "INSERT INTO orders VALUES (?, ?, ?)", [*rows, *((now - 60 * k, "xx", None) for k in range(3))]
+        )
     return path
 
 
@@ -161,7 +164,13 @@ def test_a_preview_tells_what_would_be_captured_and_stores_nothing(
     assert found["newSeries"] == ['orders{"region":"new"}']
     assert found["vanishedSeries"] == ['orders{"region":"eu"}']
     assert (found["series"], found["labels"], found["capturesPerDay"]) == (2, ["region"], pytest.approx(1440, abs=1))
-    assert {one["metric_name"] for one in found["sample"]} == {"orders"}
+    assert (found["rows"], found["requests"], found["logLines"], found["droppedSeries"]) == (2, 1, 0, 0)
+    assert found["tookMs"] > 0
+    assert {(one["metric_name"], one["labels"], one["metric_value"]) for one in found["sample"]} == {
+        ("orders", '{"region":"us"}', 7.0),
+        ("orders", '{"region":"new"}', 1.0),
+    }
+    assert found["quarantine"] == {QuarantineReason.NOT_A_NUMBER.value: 1}, "the NULL of region xx"
     assert found["readers"]
     assert platform.lake.query("SELECT count(*) AS n FROM signals")["n"][0] == stored
     other = {"definition": definition(source, where="AND nowhere = 1")}

@@ -18,6 +18,7 @@ from resources.clock import utc_now
 from resources.json_logs import current_correlation_id
 from resources.launch.capture_now import launch_capture
 from resources.loaders.impact import Impact
+from resources.postgres.engine import transaction
 
 router = APIRouter(prefix="/api/v1/loaders/{code}", tags=["loaders"])
 
@@ -128,11 +129,20 @@ def preview(code: Code, version: Version, control: Control) -> ImpactAnswer:
 
 @router.post("/capture", status_code=202)
 @allow("loaders", "capture")
-def capture_now(code: Code, control: Control) -> CaptureAnswer:
-    """Launch the capture of what is due for this loader. Only its ACTIVE version is captured."""
+def capture_now(code: Code, control: Control, caller: Asking) -> CaptureAnswer:
+    """Launch the capture of what is due for this loader. Only its ACTIVE version is captured. The audit names who did and the run."""
     if control.loaders.get_summary(code)["active_version"] is None:
         raise ConflictError(f"{code} has no ACTIVE version", suggestion="have a version approved first")
     run_id = launch_capture(control.settings, code, at=utc_now())
+    with transaction(control.engine) as connection:
+        control.audit.record(
+            connection,
+            actor=caller.username,
+            action="loader.capture",
+            resource="loaders",
+            resource_id=code,
+            after={"runId": run_id},
+        )
     return CaptureAnswer(run_id=run_id, correlation_id=current_correlation_id())
 
 

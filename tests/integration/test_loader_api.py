@@ -15,6 +15,7 @@ import pytest
 
 from domain.access.permissions import Role
 from domain.vocabulary import QuarantineReason
+from resources.access.audit_trail import AuditFilter
 from resources.capture.engine import CaptureContext
 from resources.capture.service import capture
 from resources.clock import utc_now
@@ -201,7 +202,10 @@ def test_only_active_versions_run_and_a_change_holds_from_the_next_capture_on(
 
 
 @pytest.mark.requirement("A10")
-def test_a_capture_without_dagster_says_so(ann: As, bob: As, source: Path) -> None:
+@pytest.mark.requirement("A9")
+def test_a_capture_is_audited_and_without_dagster_says_so(
+    api: LiveApi, ann: As, bob: As, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ann.ok("POST", "", {"definition": definition(source)})
     assert ann("POST", f"/{CODE}/capture").status_code == 409
     content = ann.ok("POST", f"/{CODE}/versions/1/submit")["contentHash"]
@@ -209,6 +213,13 @@ def test_a_capture_without_dagster_says_so(ann: As, bob: As, source: Path) -> No
     answer = ann("POST", f"/{CODE}/capture")
     assert answer.status_code == 503
     assert "etlmon status" in answer.json()["suggestion"]
+    launched = AuditFilter(action="loader.capture")
+    assert api.control.audit_trail.count(launched) == 0, "nothing was launched"
+    monkeypatch.setattr("api.routes.loader_impact.launch_capture", lambda *_, **__: "run-1")
+    done = ann.ok("POST", f"/{CODE}/capture")
+    (entry,) = api.control.audit_trail.list_entries(launched, limit=9)
+    assert (entry.actor, entry.resource_id, entry.after) == ("ann", CODE, '{"runId":"run-1"}')
+    assert entry.correlation_id == done["correlationId"]
 
 
 @pytest.mark.requirement("A6")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -19,6 +19,7 @@ from resources.access.login_audit import Visitor
 from resources.clock import utc_now
 from tests.fakes.live_api import LiveApi, live_api
 from tests.fakes.platform import Platform
+from tests.fakes.routes import list_routes
 
 pytestmark = pytest.mark.requirement("A2")
 #: What serves no data of the platform and so needs no rule.
@@ -50,33 +51,11 @@ class Door:
         return api.client.request(self.method, self.url, headers={"Accept": "application/json", **headers})
 
 
-def leaves(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
-    """Routes of routers inside routers too (newer FastAPI keeps them nested)."""
-    for route in routes:
-        router = getattr(route, "original_router", None)
-        if router is None:
-            yield route
-        else:
-            assert not route.include_context.prefix, "the paths below would be wrong"  # type: ignore[attr-defined]
-            yield from leaves(router.routes)
-
-
 @pytest.fixture(scope="module")
 def doors_and_rest() -> tuple[list[Door], list[BaseRoute]]:
-    from pathlib import Path
-    from tempfile import TemporaryDirectory
-
-    from api.app import create_app
-    from resources.postgres.url import DatabaseUrl
-    from resources.settings import Settings
-
-    with TemporaryDirectory() as home:
-        app = create_app(
-            Settings(home=Path(home), _env_file=None), DatabaseUrl.parse("postgresql://nobody@127.0.0.1:9/none")
-        )
     doors = []
     rest = []
-    for route in leaves(app.routes):
+    for route in list_routes():
         if not isinstance(route, APIRoute):
             rest.append(route)
             continue

@@ -27,15 +27,22 @@ router = APIRouter(tags=["health"])
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+#: Its label has addresses of sources, which field policies mask for some: it is for who may read the breakers.
+_BREAKERS = "circuit_breaker_state"
+
+
 class _Platform(Collector):
     """The numbers of the platform as gauges."""
 
-    def __init__(self, numbers: PlatformNumbers) -> None:
+    def __init__(self, numbers: PlatformNumbers, *, has_breakers: bool) -> None:
         self._numbers = numbers
+        self._has_breakers = has_breakers
 
     def collect(self) -> Iterator[Metric]:
         """See prometheus_client."""
         for number in self._numbers.read():
+            if number.name == _BREAKERS and not self._has_breakers:
+                continue
             family = GaugeMetricFamily(f"etlmon_{number.name}", number.text, labels=number.labels)
             for labels, value in number.values:
                 family.add_metric(labels, value)
@@ -53,7 +60,9 @@ def read_metrics(request: Request) -> Response:
     _require_scraper(request)
     metrics: RequestMetrics = request.app.state.metrics
     platform = CollectorRegistry()
-    platform.register(_Platform(request.app.state.platform_numbers))
+    caller = cast("Caller | None", request.state.caller)
+    has_breakers = caller is None or caller.may("breakers", "read")
+    platform.register(_Platform(request.app.state.platform_numbers, has_breakers=has_breakers))
     return Response(generate_latest(metrics.registry()) + generate_latest(platform), media_type=_CONTENT_TYPE)
 
 

@@ -5,16 +5,10 @@ Also searched: what Dagster stores, dumps of every table, the lake, every file o
 
 from __future__ import annotations
 
-import io
-import json
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import httpx
-import psycopg
 import pytest
 from dagster import DagsterInstance, DailyPartitionsDefinition, RunConfig, materialize
 
@@ -23,9 +17,11 @@ from etlmon_assets.capture import build_capture_assets
 from resources.clock import utc_now
 from resources.control_plane import open_control_plane
 from resources.dagster_bindings import PlatformResource
-from tests.fakes.api_server import ApiServer, serving
-from tests.fakes.canaries import Canaries, writings
-from tests.fakes.faulty_http import Asked, FaultyHttp, Reply, reply_json
+from tests.fakes.api_server import serving
+from tests.fakes.canaries import Canaries
+from tests.fakes.canary_search import collect_files, collect_storage, plant_keys
+from tests.fakes.canary_world import Client, definition, echo
+from tests.fakes.faulty_http import FaultyHttp
 from tests.fakes.platform import Platform
 
 LOADERS = "/api/v1/loaders"
@@ -37,7 +33,22 @@ EVERYTHING = (
         for name in ("login-audit", "users", "keys", "api-tokens", "field-policies", "breakers", "rate-limits")
     ),
     *("/api/v1/auth/me", "/api/v1/auth/sessions"),
-    *("/loaders", "/loaders/CANARY-A", "/audit", "/users", "/keys", "/login"),
+    f"{LOADERS}/CANARY-A/diff?from=1&to=2",
+)
+PAGES = (
+    *("/loaders", "/loaders/CANARY-A", "/loaders/CANARY-A/versions/1", "/loaders/CANARY-A/diff?old=1&new=2", "/import"),
+    *("/loaders/CANARY-A/versions/2/edit", "/loaders/CANARY-A/versions/2/impact", "/audit", "/users", "/keys"),
+    *("/logins", "/policies", "/breakers", "/limits", "/tokens", "/account"),
+)
+#: A platform without a running Dagster is not ready, and says why.
+MAY_FAIL = ("/readyz",)
+#: What every role may see.
+FOR_ALL = (
+    LOADERS,
+    f"{LOADERS}/CANARY-A/versions",
+    f"{LOADERS}/CANARY-A/diff?from=1&to=2",
+    "/api/v1/auth/me",
+    *PAGES[:4],
 )
 ROOT = Path(__file__).parents[2]
 pytestmark = [
@@ -45,20 +56,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.timeout(600),
 ]
-
-
-def echo(asked: Asked) -> Reply:
-    """A source at its worst: everything it was sent comes back in its error, headers, query and all."""
-    said = f"{asked.path} {json.dumps(asked.fields)} {json.dumps(asked.headers)} {asked.headers}"
-    if "teapot" in asked.path:
-        return reply_json(said, status=418)
-    if "refuse" in asked.path:
-        return reply_json(said, status=401)
-    if "strange" in asked.path:
-        return reply_json(said)
-    if "broken" in asked.path:
-        return reply_json(said, status=500)
-    return reply_json(json.dumps({"status": "error", "errorType": "bad_data", "error": said}), status=400)
 
 
 @pytest.fixture
@@ -85,52 +82,43 @@ def canaries() -> Canaries:
         "misplaced password": "cnryXp5491",
     }.items():
         made.plant(name, value)
+    for name, value in {"url of a loader": "cnryVu1928", "user name of a loader": "cnryVn2817"}.items():
+        made.plant(name, value, among="answer to viewer")
     return made
 
 
-def definition(code: str, url: str, **connection: Any) -> dict[str, Any]:
-    return {
-        "code": code, "title": f"title of {code}", "source": "prometheus", "schedule": "*/5 * * * *", "step_s": 60, "history_s": 600,
-        "expected_latency_s": 0, "connection": {"url": url, **connection}, "prometheus": [{"metric_name": "m", "promql": "up"}],
-    }  # fmt: skip
+@pytest.fixture
+def capture_with_dagster(
+    platform: Platform,
+    canaries: Canaries,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> Callable[[], None]:
+    """Every loader of the canaries fails, and what its source said goes into ledger, metadata, events, checks and logs."""
 
+    def capture() -> None:
+        capfd.readouterr()
+        home, assert_url = tmp_path / "dagster", platform.settings.database_url
+        assert assert_url is not None
+        home.mkdir()
+        (home / "dagster.yaml").write_text((ROOT / "deploy" / "dagster.yaml").read_text())
+        monkeypatch.setenv("ETLMON_HOME", str(platform.settings.home))
+        monkeypatch.setenv("ETLMON_DATABASE_URL", assert_url.get_secret_value())
+        monkeypatch.setenv("ETLMON_DAGSTER_URL", platform.url.dagster())
+        today = utc_now().replace(hour=0, minute=0, second=0, microsecond=0)
+        asset = build_capture_assets(DailyPartitionsDefinition(start_date=today - timedelta(days=3), end_offset=1))
+        with DagsterInstance.from_config(str(home)) as instance:
+            done = materialize(
+                [asset], partition_key=f"{today:%Y-%m-%d}", resources={"platform": PlatformResource()}, instance=instance,
+                run_config=RunConfig(ops={"capture": {"config": {"mode": "due"}}}),
+            )  # fmt: skip
+        assert done.success
+        printed = capfd.readouterr()
+        assert "RUN_SUCCESS" in printed.err, "what Dagster logs is among what is searched"
+        canaries.keep("what the capture printed", printed.out + printed.err)
 
-class Client:
-    """HTTP in the name of one user; every answer is kept for the search."""
-
-    def __init__(self, server: ApiServer, canaries: Canaries, name: str) -> None:
-        self._server, self._canaries, self._name = server, canaries, name
-        self.headers: dict[str, str] = {}
-
-    def ask(
-        self, method: str, path: str, *, is_secret_answer: bool = False, expects: int | None = None, **given: Any
-    ) -> httpx.Response:
-        headers = {**self.headers, **given.pop("headers", {})}
-        answer = self._server.client.request(method, path, headers=headers, **given)
-        if expects is not None:
-            assert answer.status_code == expects, f"{method} {path}: {answer.text}"
-        if not is_secret_answer:
-            place = f"answer to {self._name}: {method} {path.partition('?')[0]} {answer.status_code}"
-            self._canaries.keep(place, unpacked(answer.content))
-            self._canaries.keep(place, str(dict(answer.headers)))
-        return answer
-
-    def log_in(self, password: str) -> dict[str, Any]:
-        body = {"username": self._name, "password": password}
-        answer = self.ask("POST", "/api/v1/auth/login", json=body, is_secret_answer=True, expects=200).json()
-        self._canaries.plant(f"access token of {self._name}", answer["accessToken"])
-        self._canaries.plant(f"refresh token of {self._name}", answer["refreshToken"])
-        self.headers = {"Authorization": f"Bearer {answer['accessToken']}"}
-        found: dict[str, Any] = answer
-        return found
-
-
-def unpacked(content: bytes) -> bytes:
-    """A workbook with its parts; anything else as it is."""
-    if not content.startswith(b"PK"):
-        return content
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return content + b"\n".join(archive.read(name) for name in archive.namelist())
+    return capture
 
 
 @pytest.mark.requirement("A4")
@@ -138,7 +126,7 @@ def unpacked(content: bytes) -> bytes:
 @pytest.mark.requirement("A9")
 @pytest.mark.requirement("A11")
 def test_no_planted_secret_is_found_anywhere(
-    platform: Platform, source: FaultyHttp, canaries: Canaries, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    platform: Platform, source: FaultyHttp, canaries: Canaries, capture_with_dagster: Callable[[], None], tmp_path: Path
 ) -> None:
     make_people(platform, canaries)
     with serving(platform, rate_limit_per_minute=100_000) as server:
@@ -147,7 +135,7 @@ def test_no_planted_secret_is_found_anywhere(
         live_through_versions(people, canaries, source)
         type_secrets_in_wrong_places(people["operator"], people["admin"], canaries)
         run_keys_and_tokens(people["admin"], canaries)
-        capture_with_dagster(platform, monkeypatch, tmp_path)
+        capture_with_dagster()
         read_everything(people)
     assert len(source.asked) > 3, "the source was never asked, so it could not echo"
     seen = "".join(f"{one.headers}{one.fields}" for one in source.asked)
@@ -155,8 +143,14 @@ def test_no_planted_secret_is_found_anywhere(
     assert canaries.values["header"] in seen
     plant_keys(platform, canaries)
     collect_storage(platform, canaries)
-    collect_files(platform, canaries)
+    collect_files(tmp_path, canaries)
     assert canaries.leaks() == []
+    assert {"table dagster.event_logs", "table etlmon.audit_entries", "what the capture printed"} <= set(
+        canaries.places
+    )
+    assert [one for one in canaries.places if one.startswith("file dagster/") and one.endswith(".err")], "compute logs"
+    where = canaries.found_in("url of a loader", "user name of a loader")
+    assert where & {f"answer to operator: GET {LOADERS}/CANARY-A/versions/1 200"}, "others than viewers do see them"
     assert len(canaries.places) > 50, canaries.places
 
 
@@ -189,11 +183,14 @@ def log_everybody_in(people: dict[str, Client], canaries: Canaries) -> None:
 
 def live_through_versions(people: dict[str, Client], canaries: Canaries, source: FaultyHttp) -> None:
     known, admin, operator = canaries.values, people["admin"], people["operator"]
-    with_password = {"username": "db-user", "password": known["password"],
+    with_password = {"username": known["user name of a loader"], "password": known["password"],
                      "headers": {"X-Api-Key": known["header"]}, "verify_tls": False}  # fmt: skip
     query = f"?token={known['query secret']}&tenant=a"
     in_url = source.url.replace("://", f"://url-user:{known['url password']}@")
-    bodies = [definition("CANARY-A", f"{source.url}{query}", **with_password), definition("CANARY-B", in_url)]
+    bodies = [
+        definition("CANARY-A", f"{source.url}/{known['url of a loader']}{query}", **with_password),
+        definition("CANARY-B", in_url),
+    ]
     bearer = {"headers": {"Authorization": f"Bearer {known['bearer']}"}}
     for place in ("teapot", "refuse", "strange", "broken"):
         bodies.append(definition(f"CANARY-{place.upper()}", f"{source.url}/{place}", **bearer))
@@ -225,6 +222,10 @@ def edit_and_compare(people: dict[str, Client], canaries: Canaries) -> None:
     operator.ask("POST", f"{code}/versions/2/preview", expects=200)
     for one in people.values():
         answer = one.ask("GET", f"{LOADERS}/export.xlsx", expects=200)
+    page = {"Accept": "text/html"}
+    operator.ask("POST", "/loaders/CANARY-A/versions/2/impact", headers=page, expects=200)
+    uploaded = operator.ask("POST", "/import", files={"file": ("back.xlsx", answer.content)}, headers=page, expects=303)
+    operator.ask("GET", uploaded.headers["location"], headers=page, expects=200)
     operator.ask("POST", f"{LOADERS}/import", params={"dry_run": "true"}, content=answer.content,
                  headers={"Content-Type": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"})  # fmt: skip
 
@@ -265,78 +266,16 @@ def run_keys_and_tokens(admin: Client, canaries: Canaries) -> None:
     admin.ask("POST", "/api/v1/audit/verify", expects=200)
 
 
-def capture_with_dagster(platform: Platform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Every loader of the canaries fails, and what its source said goes into ledger, metadata, events and checks."""
-    home, assert_url = tmp_path / "dagster", platform.settings.database_url
-    assert assert_url is not None
-    home.mkdir()
-    (home / "dagster.yaml").write_text((ROOT / "deploy" / "dagster.yaml").read_text())
-    monkeypatch.setenv("ETLMON_HOME", str(platform.settings.home))
-    monkeypatch.setenv("ETLMON_DATABASE_URL", assert_url.get_secret_value())
-    monkeypatch.setenv("ETLMON_DAGSTER_URL", platform.url.dagster())
-    today = utc_now().replace(hour=0, minute=0, second=0, microsecond=0)
-    asset = build_capture_assets(DailyPartitionsDefinition(start_date=today - timedelta(days=3), end_offset=1))
-    with DagsterInstance.from_config(str(home)) as instance:
-        done = materialize(
-            [asset], partition_key=f"{today:%Y-%m-%d}", resources={"platform": PlatformResource()}, instance=instance,
-            run_config=RunConfig(ops={"capture": {"config": {"mode": "due"}}}),
-        )  # fmt: skip
-    assert done.success
-
-
 def read_everything(people: dict[str, Client]) -> None:
-    for one in people.values():
-        for path in EVERYTHING:
-            one.ask("GET", path)
-        for sequence in range(1, 60):
-            one.ask("GET", f"/api/v1/audit/{sequence}")
-
-
-def plant_keys(platform: Platform, canaries: Canaries) -> None:
-    """What lies in HOME/secrets must lie nowhere else."""
-    for path in (platform.settings.home / "secrets").glob("[!.]*"):
-        content = path.read_bytes()
-        if path.name == "push.token":
-            canaries.plant(path.name, content.decode().strip())
-        elif path.name == "encryption.key":
-            for number, at in enumerate(range(0, len(content), 40)):
-                canaries.plant(f"{path.name} {number}", content[at + 8 : at + 40].hex())
-        else:
-            canaries.plant(path.name, content.hex())
-
-
-def collect_storage(platform: Platform, canaries: Canaries) -> None:
-    with psycopg.connect(platform.url.libpq()) as connection:
-        tables = connection.execute(
-            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
-        ).fetchall()
-        for schema, table in tables:
-            with connection.cursor() as cursor:
-                rows = cursor.execute(f'SELECT * FROM "{schema}"."{table}"').fetchall()  # type: ignore[call-overload]
-            for row in rows:
-                for cell in row:
-                    canaries.keep(
-                        f"table {schema}.{table}",
-                        (cell if isinstance(cell, bytes) else str(cell).encode("utf-8", "replace")) + b"\n",
-                    )
-    for table in platform.lake.query("SELECT table_name FROM information_schema.tables WHERE table_schema = 'main'")[
-        "table_name"
-    ]:
-        canaries.keep(f"lake {table}", platform.lake.query(f'SELECT * FROM "{table}"').write_csv())
-    ledger = platform.lake.query("SELECT reason FROM capture_ledger WHERE reason IS NOT NULL")
-    assert ledger.height > 5, "the captures failed with a reason"
-
-
-def collect_files(platform: Platform, canaries: Canaries) -> None:
-    for path in platform.settings.home.rglob("*"):
-        if path.is_file() and "secrets" not in path.relative_to(platform.settings.home).parts:
-            canaries.keep(f"file {path.relative_to(platform.settings.home)}", path.read_bytes())
-
-
-@pytest.mark.requirement("A4")
-def test_the_search_finds_every_writing() -> None:
-    """A search that cannot find proves nothing."""
-    for form in writings('cnry/Pw"ü x'):
-        canaries = Canaries({"planted": 'cnry/Pw"ü x'})
-        canaries.keep("a file", b"before " + form + b" after")
-        assert canaries.leaks()
+    """Everything there is to read, by everybody: an answer that is neither the content nor a refusal proves nothing."""
+    for name, one in people.items():
+        for path in (*EVERYTHING, *PAGES):
+            accept = "text/html" if path in PAGES else "*/*"
+            status = one.ask("GET", path, headers={"Accept": accept}).status_code
+            allowed = {200} if name == "admin" or path in FOR_ALL else {200, 403}
+            assert status in allowed or path in MAY_FAIL, f"{name} {path}: {status}"
+    entries = people["admin"].ask("GET", "/api/v1/audit?limit=1").json()["total"]
+    assert entries > 40
+    for sequence in range(1, entries + 1):
+        people["admin"].ask("GET", f"/api/v1/audit/{sequence}", expects=200)
+        people["admin"].ask("GET", f"/audit/{sequence}", headers={"Accept": "text/html"}, expects=200)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import quote, quote_plus
 
@@ -13,9 +14,14 @@ def writings(value: str) -> set[bytes]:
     raw = value.encode()
     forms = {
         value, quote(value), quote(value, safe=""), quote_plus(value), quote(value, safe="").lower(), json.dumps(value)[1:-1],
-        json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1], raw.hex(), raw.hex().upper(), value[::-1],
+        json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1], value[::-1],
     }  # fmt: skip
-    found = {form.encode() for form in forms}
+    return {form.encode() for form in forms} | writings_of_bytes(raw)
+
+
+def writings_of_bytes(raw: bytes) -> set[bytes]:
+    """As it is, in hex and in both alphabets of base64."""
+    found = {raw, raw.hex().encode(), raw.hex().upper().encode()}
     for shift in range(3):
         inside = base64.b64encode(b"\0" * shift + raw)
         core = inside[0 if shift == 0 else 4 : len(inside) - 4 if (shift + len(raw)) % 3 else len(inside)]
@@ -25,14 +31,25 @@ def writings(value: str) -> set[bytes]:
 
 @dataclass
 class Canaries:
-    """Planted values by name, and every place that was searched."""
+    """Planted values by name, and every place that was searched.
+
+    Attributes:
+        values: texts; `raw` are keys, which are no text.
+        among: name → how the places begin in which it must not be; what is not named must be nowhere.
+    """
 
     values: dict[str, str] = field(default_factory=dict)
+    raw: dict[str, bytes] = field(default_factory=dict)
+    among: dict[str, str] = field(default_factory=dict)
     _places: dict[str, bytes] = field(default_factory=dict)
 
-    def plant(self, name: str, value: str) -> str:
+    def plant(self, name: str, value: str, *, among: str = "") -> str:
         self.values[name] = value
+        self.among[name] = among
         return value
+
+    def plant_raw(self, name: str, value: bytes) -> None:
+        self.raw[name] = value
 
     def keep(self, place: str, content: str | bytes) -> None:
         """Something that left the platform or stays in it; searched by `leaks`."""
@@ -44,13 +61,22 @@ class Canaries:
         return sorted(self._places)
 
     def leaks(self) -> list[str]:
-        """ "secret in place: …text around it", for every planted value that was found anywhere."""
+        """ "secret in place: …text around it", for every planted value that was found where it must not be."""
         found = []
-        for name, value in self.values.items():
-            for form in writings(value):
+        for name, place, around in self._search([*self.values, *self.raw]):
+            if place.startswith(self.among.get(name, "")):
+                found.append(f"{name} in {place}: …{around}<HERE>")
+        return sorted(set(found))
+
+    def found_in(self, *names: str) -> set[str]:
+        """The places that have one of them, allowed or not."""
+        return {place for _, place, _ in self._search(names)}
+
+    def _search(self, names: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+        for name in names:
+            forms = writings(self.values[name]) if name in self.values else writings_of_bytes(self.raw[name])
+            for form in forms:
                 for place, content in self._places.items():
                     at = content.find(form)
                     if at >= 0:
-                        around = content[max(at - 80, 0) : at].decode(errors="replace")
-                        found.append(f"{name} in {place}: …{around}<HERE>")
-        return sorted(set(found))
+                        yield name, place, content[max(at - 80, 0) : at].decode(errors="replace")

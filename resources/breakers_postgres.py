@@ -26,6 +26,11 @@ from resources.settings import Settings
 _PATIENCE = "2s"
 
 
+def identify_breaker(name: str) -> str:
+    """Twelve hex digits: they stand for the name where its slashes cannot, and where its address must not be told."""
+    return hashlib.sha256(name.encode()).hexdigest()[:12]
+
+
 @dataclass(frozen=True, slots=True)
 class StoredBreaker:
     """A row, for people."""
@@ -37,8 +42,8 @@ class StoredBreaker:
 
     @property
     def breaker_id(self) -> str:
-        """Stands for the name where a URL with slashes cannot."""
-        return hashlib.sha256(self.name.encode()).hexdigest()[:12]
+        """See `identify_breaker`."""
+        return identify_breaker(self.name)
 
 
 class PostgresBreakers:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 
 from domain.errors import EtlmonError
+from resources.breakers_postgres import identify_breaker
 from resources.clock import utc_now
 from resources.control_plane import ControlPlane
 from resources.dagster_ticks import read_tick_ages
@@ -116,11 +117,11 @@ class PlatformNumbers:
             ),
             Number(
                 "circuit_breaker_state",
-                "1 for the state the breaker is in.",
-                ("breaker", "state"),
+                "1 for the state the breaker is in; breaker is its id in /api/v1/breakers, which names the address.",
+                ("breaker", "kind", "state"),
                 [
-                    ((name[0], state), 1.0 if position == number else 0.0)
-                    for name, position in breakers.items()
+                    ((identify_breaker(name), name.partition(" ")[0], state), 1.0 if position == number else 0.0)
+                    for (name,), position in breakers.items()
                     for number, state in enumerate(_STATES, start=1)
                 ],
             ),

@@ -126,9 +126,14 @@ def test_metrics_of_requests_and_of_the_platform(platform: Platform) -> None:
         assert found["etlmon_http_requests_in_flight"][()] == 1.0, "the scrape itself"
         assert not any("passwd" in str(labels) for labels in requests), "labels are templates, never paths"
         assert found["etlmon_capture_lag_seconds"][(("loader", "DEMO-A"),)] < timedelta(minutes=5).total_seconds()
-        name = f"prometheus {source.url}"
-        assert found["etlmon_circuit_breaker_state"][(("breaker", name), ("state", "CLOSED"))] == 1.0
-        assert found["etlmon_circuit_breaker_state"][(("breaker", name), ("state", "OPEN"))] == 0.0
+        breakers = api.client.get("/api/v1/breakers", headers=bearer_of(platform, Role.ADMIN)).json()["items"]
+        (listed,) = (one for one in breakers if one["name"] == f"prometheus {source.url}")
+        breaker = (("breaker", listed["id"]), ("kind", "prometheus"))
+        assert found["etlmon_circuit_breaker_state"][(*breaker, ("state", "CLOSED"))] == 1.0
+        assert found["etlmon_circuit_breaker_state"][(*breaker, ("state", "OPEN"))] == 0.0
+        told = api.client.get("/metrics").text
+        assert "://" not in told, "addresses of sources are no VIEWER's business"
+        assert "127.0.0.1" not in told
         assert found["etlmon_push_batches_waiting"][()] == 0.0
         assert {"etlmon_audit_head", "etlmon_approvals_pending", "etlmon_login_failures_last_hour"} <= found.keys()
         assert set(found["etlmon_up"].values()) == {1.0}

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from sqlalchemy import text
 
 from domain.errors import EtlmonError
+from domain.notification.message import Channel
+from domain.vocabulary import Severity
 from resources.breakers_postgres import identify_breaker
 from resources.clock import utc_now
 from resources.control_plane import ControlPlane
@@ -23,6 +25,16 @@ from resources.postgres.url import DAGSTER_SCHEMA
 
 _KEPT_S = 5.0
 _STATES = ("CLOSED", "OPEN", "HALF_OPEN")
+#: Every queue in one statement; each part is answered from a partial index of the rows that wait.
+_QUEUES = """
+SELECT 'push', '', count(*) FROM push_batches WHERE moved_at IS NULL
+UNION ALL SELECT 'outbox', channel, count(*) FROM outbox WHERE state = 'PENDING' GROUP BY channel
+UNION ALL SELECT 'dead', '', count(*) FROM outbox WHERE state = 'DEAD'
+UNION ALL SELECT 'tickets', '', count(*) FROM tickets WHERE due_at <= now() AND NOT is_gone
+UNION ALL SELECT 'alerts', '', count(*) FROM alerts WHERE status = 'FIRING' AND NOT is_drill
+UNION ALL SELECT 'incidents', severity, count(*) FROM incidents WHERE state NOT IN ('RESOLVED', 'CLOSED') AND NOT is_drill
+GROUP BY severity
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +67,7 @@ class PlatformNumbers:
 
     def _read_now(self) -> Iterator[Number]:
         parts: list[tuple[str, Callable[[], list[Number]]]] = [
-            ("records", self._read_records),
+            ("records", lambda: [*self._read_records(), *self._read_queues()]),
             ("lake", self._read_lake),
             ("dagster", self._read_dagster),
         ]
@@ -94,11 +106,6 @@ class PlatformNumbers:
                 [((stage,), float(str(value))) for stage, value in zip(stages, funnel, strict=True)],
             ),
             _plain(
-                "push_batches_waiting",
-                "Accepted batches that are not in the lake yet.",
-                self._one("SELECT count(*) FROM push_batches WHERE moved_at IS NULL"),
-            ),
-            _plain(
                 "audit_head",
                 "Sequence number of the newest audit entry.",
                 self._one("SELECT max(sequence) FROM audit_entries"),
@@ -124,6 +131,35 @@ class PlatformNumbers:
                     for (name,), position in breakers.items()
                     for number, state in enumerate(_STATES, start=1)
                 ],
+            ),
+        ]
+
+    def _read_queues(self) -> list[Number]:
+        found = {(str(queue), str(part)): float(str(n)) for queue, part, n in self._rows(_QUEUES)}
+
+        def parts(queue: str, known: list[str]) -> list[tuple[tuple[str, ...], float]]:
+            """Those that wait, and zero for each known part where nothing does."""
+            there = {**dict.fromkeys(known, 0.0), **{part: n for (name, part), n in found.items() if name == queue}}
+            return [((part,), n) for part, n in there.items()]
+
+        return [
+            _plain(
+                "push_batches_waiting", "Accepted batches that are not in the lake yet.", found.get(("push", ""), 0.0)
+            ),
+            Number(
+                "outbox_messages_waiting",
+                "Messages that have not gone out yet, by channel.",
+                ("channel",),
+                parts("outbox", [one.value for one in Channel]),
+            ),
+            _plain("dead_letters", "Messages given up on; people replay or leave them.", found.get(("dead", ""), 0.0)),
+            _plain("tickets_due", "Tickets to be brought up to date by now.", found.get(("tickets", ""), 0.0)),
+            _plain("alerts_firing", "Alerts that fire, without those of drills.", found.get(("alerts", ""), 0.0)),
+            Number(
+                "incidents_open",
+                "Incidents not resolved or closed, by severity, without drills.",
+                ("severity",),
+                parts("incidents", [one.value for one in Severity]),
             ),
         ]
 
@@ -165,7 +201,9 @@ class PlatformNumbers:
             "SELECT daemon_type, extract(epoch FROM now() AT TIME ZONE 'utc' - max(timestamp))"
             f" FROM {DAGSTER_SCHEMA}.daemon_heartbeats GROUP BY daemon_type"
         )
+        queued = self._one(f"SELECT count(*) FROM {DAGSTER_SCHEMA}.runs WHERE status = 'QUEUED'")
         return [
+            _plain("dagster_runs_queued", "Runs that wait in Dagster's queue.", queued),
             Number("tick_age_seconds", "Time since the last tick of a schedule or sensor.", ("name",), ticks),
             Number("daemon_age_seconds", "Time since the last heartbeat of a Dagster daemon.", ("daemon",), beats),
         ]

@@ -9,20 +9,49 @@ from pathlib import Path
 
 import httpx
 import pytest
+from dagster._core.storage.runs.schema import RunStorageSqlMetadata
+from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from domain.access.permissions import Role
 from domain.loaders.definition import LoaderDefinition
+from domain.notification.message import Channel
 from resources.capture.engine import CaptureContext
 from resources.capture.service import capture
 from resources.clock import utc_now
 from resources.loaders.versions import load_loader_versions
 from resources.postgres.engine import make_engine
 from tests.fakes.api_server import ApiServer, bearer_of, serving, until
-from tests.fakes.faulty_http import FaultyHttp, reply_json, unused_port
+from tests.fakes.faulty_http import Asked, FaultyHttp, Reply, reply_json, unused_port
 from tests.fakes.platform import Platform
 
+#: Rows of every queue, waiting and not.
+QUEUES = """
+INSERT INTO push_batches (loader_code, batch_id, received_at, signals, moved_at)
+    VALUES ('P', '1', now(), 1, now()), ('P', '2', now(), 1, NULL), ('P', '3', now(), 1, NULL);
+INSERT INTO outbox (idempotency_key, kind, channel, recipient, severity, payload, state, created_at)
+    SELECT row_number() OVER (), 'opened', channel, 'ann', 'HIGH', '{}', state, now()
+    FROM (VALUES ('sms', 'PENDING'), ('sms', 'PENDING'), ('email', 'PENDING'), ('email', 'SENT'), ('voice', 'DEAD'))
+    AS v (channel, state);
+INSERT INTO incidents (title, severity, category, state, is_drill, onset_at, opened_at, last_alert_at)
+    SELECT 't', severity, 'INFRASTRUCTURE', state, is_drill, now(), now(), now()
+    FROM (VALUES ('CRITICAL', 'OPEN', false), ('CRITICAL', 'MONITORING', false), ('LOW', 'ACKNOWLEDGED', false),
+                 ('HIGH', 'CLOSED', false), ('HIGH', 'OPEN', true)) AS v (severity, state, is_drill);
+INSERT INTO tickets (incident_id, due_at, is_gone)
+    SELECT incident_id, CASE severity WHEN 'LOW' THEN now() + interval '1 hour' ELSE now() END, state IN ('OPEN', 'CLOSED')
+    FROM incidents;
+INSERT INTO alerts (fingerprint, source, rule_id, title, summary, severity, category, status, labels, onset_at, fired_at,
+                    detected_at, last_seen_at, is_drill)
+    SELECT row_number() OVER (), 'rule', 'r', 't', 's', 'HIGH', 'INFRASTRUCTURE', status, '{}', now(), now(), now(), now(), is_drill
+    FROM (VALUES ('FIRING', false), ('FIRING', false), ('FIRING', true), ('RESOLVED', false)) AS v (status, is_drill);
+INSERT INTO dagster.runs (run_id, status) VALUES ('a', 'QUEUED'), ('b', 'QUEUED'), ('c', 'STARTED'), ('d', 'SUCCESS');
+INSERT INTO dagster.daemon_heartbeats (daemon_type, timestamp)
+    VALUES ('SCHEDULER', now() AT TIME ZONE 'utc' - interval '40 s');
+INSERT INTO dagster.job_ticks (selector_id, timestamp, tick_body)
+    SELECT 's', now() AT TIME ZONE 'utc' - age * interval '1 s', '{"instigator_name": "loaders_due"}'
+    FROM (VALUES (70), (900)) AS v (age)
+"""
 EMPTY = '{"status":"success","data":{"resultType":"vector","result":[]}}'
 
 
@@ -105,9 +134,28 @@ def _by_name(text: str) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
     return found
 
 
+def fill_queues(platform: Platform) -> None:
+    """QUEUES; those of Dagster in the tables that Dagster itself makes."""
+    engine = make_engine(platform.url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS dagster")
+        connection.exec_driver_sql("SET LOCAL search_path = dagster")
+        RunStorageSqlMetadata.create_all(connection)
+        ScheduleStorageSqlMetadata.create_all(connection)
+    engine.dispose()
+    execute(platform, QUEUES)
+
+
+def one_point(asked: Asked) -> Reply:
+    """One series with a value at the start of what was asked."""
+    result = [{"metric": {"a": "b"}, "values": [[float(asked.fields["start"]), "7"]]}]
+    return reply_json(json.dumps({"status": "success", "data": {"resultType": "matrix", "result": result}}))
+
+
 @pytest.mark.requirement("A12")
 def test_metrics_of_requests_and_of_the_platform(platform: Platform) -> None:
-    with FaultyHttp(lambda _: reply_json(EMPTY.replace("vector", "matrix"))) as source:
+    fill_queues(platform)
+    with FaultyHttp(one_point) as source:
         engine = make_engine(platform.url)
         load_loader_versions(platform.settings.home, engine).seed([loader("DEMO-A", source.url)], at=utc_now())
         engine.dispose()
@@ -134,9 +182,26 @@ def test_metrics_of_requests_and_of_the_platform(platform: Platform) -> None:
         told = api.client.get("/metrics").text
         assert "://" not in told, "addresses of sources are no VIEWER's business"
         assert "127.0.0.1" not in told
-        assert found["etlmon_push_batches_waiting"][()] == 0.0
+        assert found["etlmon_capture_rows_last_hour"][(("loader", "DEMO-A"),)] == 1.0
+        assert_queues(found)
         assert {"etlmon_audit_head", "etlmon_approvals_pending", "etlmon_login_failures_last_hour"} <= found.keys()
         assert set(found["etlmon_up"].values()) == {1.0}
+
+
+def assert_queues(found: dict[str, dict[tuple[tuple[str, str], ...], float]]) -> None:
+    """What QUEUES come to."""
+    plain = {name: values[()] for name, values in found.items() if () in values}
+    assert plain["etlmon_push_batches_waiting"] == 2.0
+    assert plain["etlmon_dead_letters"] == 1.0
+    assert plain["etlmon_tickets_due"] == 1.0
+    assert plain["etlmon_alerts_firing"] == 2.0
+    assert plain["etlmon_dagster_runs_queued"] == 2.0
+    waiting = {labels[0][1]: n for labels, n in found["etlmon_outbox_messages_waiting"].items()}
+    assert waiting == {**{one.value: 0.0 for one in Channel}, "sms": 2.0, "email": 1.0}
+    incidents = {labels[0][1]: n for labels, n in found["etlmon_incidents_open"].items()}
+    assert incidents == {"CRITICAL": 2.0, "HIGH": 0.0, "MEDIUM": 0.0, "LOW": 1.0}
+    assert 40 <= found["etlmon_daemon_age_seconds"][(("daemon", "SCHEDULER"),)] < 900
+    assert 70 <= found["etlmon_tick_age_seconds"][(("name", "loaders_due"),)] < 900, "the newest tick"
 
 
 @pytest.mark.requirement("A12")

@@ -22,9 +22,8 @@ from domain.loaders.definition import Connection, LoaderDefinition, SqlQuery
 from domain.vocabulary import QuarantineReason
 from resources import tracing
 from resources.answer_collector import AnswerCollector
-from resources.breakers import guard
 from resources.client_cache import ClientCache
-from resources.outgoing_http import Deadline
+from resources.outgoing_http import Deadline, call_with_retries
 from resources.series_rows import ROWS_SCHEMA, SeriesRows
 from resources.sql_engine import open_engine, reading
 from resources.sql_errors import describe_url
@@ -51,7 +50,7 @@ class SqlSource:
     def ping(self, connection: Connection, *, timeout_s: float) -> str:
         """Opens a connection and reads `1`; what answered. Raises as `fetch` does."""
         engine = self._engines.client_for(connection)
-        with reading(engine, timeout_s=timeout_s) as opened:
+        with reading(engine, deadline=Deadline.after(timeout_s)) as opened:
             opened.execute(text("SELECT 1"))
         return f"{engine.dialect.name} at {describe_url(engine.url)}"
 
@@ -75,24 +74,37 @@ class _Capture:
     def run(self, start: datetime, end: datetime) -> None:
         """All rows of [start, end) into the answer."""
         for window_start, window_end in self._windows(start, end):
+            self._run_window(window_start, window_end)
+        self._rows.hand_over(self._found)
+
+    def _run_window(self, start: datetime, end: datetime) -> None:
+        """One execution. Connecting is tried again, the query is not: rows of the failed one may have been taken already."""
+        where, is_connected = describe_url(self._engine.url), False
+
+        def attempt(deadline: Deadline) -> None:
+            nonlocal is_connected
             self._found.requests += 1
-            deadline = Deadline.after(self._loader.timeout_s)
-            where = describe_url(self._engine.url)
             facts = {"db__system__name": self._engine.dialect.name, "server__address": where}
             with (
                 tracing.span(f"SELECT {self._query.metric_name}", kind="client", **facts),
-                guard(f"sql {where}"),
-                reading(self._engine, timeout_s=self._loader.timeout_s) as connection,
+                reading(self._engine, deadline=deadline) as connection,
             ):
-                result = self._ask(connection, window_start, window_end)
+                is_connected = True
+                result = self._ask(connection, start, end)
                 for page in _pages(result):
-                    self._read(page, window_start)
+                    self._read(page, start)
                     if deadline.remaining_s() == 0:
                         raise SourceTimeoutError(
-                            f"{describe_url(self._engine.url)} still sends rows after {deadline.timeout_s:g} s",
+                            f"{where} still sends rows after {deadline.timeout_s:g} s",
                             suggestion="aggregate in the query, or raise timeout_s of the loader",
                         )
-        self._rows.hand_over(self._found)
+
+        call_with_retries(
+            attempt,
+            timeout_s=self._loader.timeout_s,
+            breaker=f"sql {where}",
+            may_repeat=lambda: not is_connected,
+        )
 
     def _windows(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
         if self._query.time_column is not None:

@@ -19,9 +19,9 @@ from domain.answers import LOG_LINES_SCHEMA
 from domain.errors import SourceRefusedError
 from domain.loaders.definition import LoaderDefinition, LogLinesQuery
 from resources.answer_collector import AnswerCollector
-from resources.breakers import guard
 from resources.elasticsearch_door import ElasticsearchDoor, translate_elasticsearch_error
 from resources.elasticsearch_range import limit_to_range
+from resources.outgoing_http import Deadline, call_with_retries
 
 PAGE_LINES = 5_000
 _KEEP_ALIVE = "2m"
@@ -88,20 +88,21 @@ def _open_point_in_time(
 ) -> str | None:
     if door.has_point_in_time is False:
         return None
-    found.requests += 1
-    with guard(door.breaker):
+
+    def attempt(deadline: Deadline) -> str | None:
+        found.requests += 1
         try:
-            client = door.client.options(request_timeout=timeout_s)
-            moment = str(client.open_point_in_time(index=query.index, keep_alive=_KEEP_ALIVE)["id"])
+            client = door.client.options(request_timeout=max(deadline.remaining_s(), 0.001))
+            return str(client.open_point_in_time(index=query.index, keep_alive=_KEEP_ALIVE)["id"])
         except ApiError as error:
             if error.status_code in {400, 404, 405} and "index_not_found" not in str(error.body):
-                door.has_point_in_time = False
                 return None
             raise translate_elasticsearch_error(error, door.where) from None
         except SourceRefusedError:
-            door.has_point_in_time = False
             return None
-    door.has_point_in_time = True
+
+    moment = call_with_retries(attempt, timeout_s=timeout_s, breaker=door.breaker)
+    door.has_point_in_time = moment is not None
     return moment
 
 

@@ -82,11 +82,14 @@ def open_session(connection: Connection) -> requests.Session:
     return session
 
 
-def call_with_retries(call: Callable[[Deadline], T], *, timeout_s: float, breaker: str) -> T:
+def call_with_retries(
+    call: Callable[[Deadline], T], *, timeout_s: float, breaker: str, may_repeat: Callable[[], bool] = lambda: True
+) -> T:
     """Run `call` until it succeeds, fails for good, or `timeout_s` has passed: backoff doubles, with full jitter.
 
     Only errors marked retryable are tried again, and a timeout is not: its patience is used up. Every try is a call of the
-    circuit breaker of that name; once that is open there is no further try.
+    circuit breaker of that name; once that is open there is no further try, nor when `may_repeat` says that the failed one
+    left something behind.
     """
     deadline = Deadline.after(timeout_s)
 
@@ -97,7 +100,7 @@ def call_with_retries(call: Callable[[Deadline], T], *, timeout_s: float, breake
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(ATTEMPTS) | tenacity.stop_before_delay(timeout_s),
         wait=tenacity.wait_random_exponential(multiplier=0.1, max=2.0),
-        retry=tenacity.retry_if_exception(_is_worth_a_retry),
+        retry=tenacity.retry_if_exception(lambda error: _is_worth_a_retry(error) and may_repeat()),
         reraise=True,
     )
     return retrying(guarded, deadline)

@@ -65,7 +65,11 @@ def source_for(kind: SourceKind) -> PooledSource:
 
 
 def ping(connection: Connection, kind: SourceKind, *, timeout_s: float = 3.0) -> PingResult:
-    """Whether the source answers a trivial question with these credentials. Never raises for a source that does not."""
+    """Whether the source answers a trivial question with these credentials. Never raises for a source that does not.
+
+    One try, not behind the source's circuit breaker: readiness says what the source answers now, not what the breaker
+    remembers, and looks at it must neither open the breaker for capture nor use up its trials.
+    """
     began_at = time.monotonic()
     try:
         detail, is_ok = source_for(kind).ping(connection, timeout_s=timeout_s), True

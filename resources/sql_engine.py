@@ -45,25 +45,25 @@ def open_engine(connection: Connection) -> Engine:
 
 
 @contextmanager
-def reading(engine: Engine, *, timeout_s: float) -> Iterator[SqlConnection]:
-    """A read-only transaction, rolled back at the end; errors inside leave it translated.
+def reading(engine: Engine, *, deadline: Deadline) -> Iterator[SqlConnection]:
+    """A read-only transaction until the deadline, rolled back at the end; errors inside leave it translated.
 
     Raises:
         SourceError: as `translate_sql_error` says.
     """
-    backend, is_connected, deadline = engine.url.get_backend_name(), False, Deadline.after(timeout_s)
+    backend, is_connected = engine.url.get_backend_name(), False
     try:
         with engine.connect() as connection:
             is_connected = True
             if backend == "postgresql":
                 connection.execution_options(postgresql_readonly=True)
-                connection.execute(text(f"SET LOCAL statement_timeout = {max(1, int(timeout_s * 1_000))}"))
+                connection.execute(text(f"SET LOCAL statement_timeout = {max(1, int(deadline.remaining_s() * 1_000))}"))
             if backend == "sqlite":
                 driver: Any = connection.connection.driver_connection
                 driver.set_progress_handler(lambda: deadline.remaining_s() == 0, _SQLITE_STEPS)
             yield connection
     except SQLAlchemyError as error:
-        raise translate_sql_error(error, engine.url, timeout_s=timeout_s, is_connected=is_connected) from None
+        raise translate_sql_error(error, engine.url, timeout_s=deadline.timeout_s, is_connected=is_connected) from None
 
 
 def _complete_url(url: URL, connection: Connection) -> URL:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from pydantic import Field, field_validator
 
+from domain.backoff import spread_wait
 from domain.loaders.definition import Frozen
 from domain.notification.message import Channel
 from domain.vocabulary import Severity
@@ -29,7 +30,7 @@ class ChannelRules(Frozen):
     """How one channel is treated.
 
     `fallback` takes over when the channel refuses, gives up, or the recipient has no address there. `backoff_s` are the
-    waits after the first, second … failed attempt; after the last one the message is dead. `names_all`: in a storm every
+    waits after the first, second … failed attempt, spread by ±20 %; after the last one the message is dead. `names_all`: in a storm every
     CRITICAL incident is named here, in as many messages as that takes; elsewhere the first `name_at_most` are.
     """
 
@@ -45,11 +46,17 @@ class ChannelRules(Frozen):
         """One more than there are waits."""
         return len(self.backoff_s) + 1
 
-    def retry_at(self, attempts: int, *, now: datetime, retry_after_s: float | None = None) -> datetime | None:
-        """When to try again after so many failed attempts; None: never. A provider's own wish is honoured up to an hour."""
+    def retry_at(
+        self, attempts: int, *, key: str, now: datetime, retry_after_s: float | None = None
+    ) -> datetime | None:
+        """When to try again after so many failed attempts; None: never. A provider's own wish is honoured up to an hour.
+
+        `key` is the message's idempotency key: the spread of the wait follows from it.
+        """
         if attempts >= self.max_attempts:
             return None
-        wait = max(self.backoff_s[attempts - 1], min(retry_after_s or 0.0, 3600.0))
+        backoff = spread_wait(self.backoff_s[attempts - 1], key, attempts)
+        wait = max(backoff, min(retry_after_s or 0.0, 3600.0))
         return now + timedelta(seconds=wait)
 
 

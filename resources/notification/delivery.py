@@ -210,7 +210,8 @@ class Delivery:
                 fallback_while_open(connection, rules, one, error, now=now)
                 return "put_back"
             wait = error.context.get("retry_after_s")
-            retry_at = rules.channel(one.channel).retry_at(one.attempt, now=now, retry_after_s=wait)
+            channel = rules.channel(one.channel)
+            retry_at = channel.retry_at(one.attempt, key=one.idempotency_key, now=now, retry_after_s=wait)
             if error.is_retryable and retry_at is not None:
                 record_delay(connection, one, error, due_at=retry_at)
                 return "delayed"

@@ -1,7 +1,7 @@
 """Bringing tickets and incidents together: one due ticket after the other, first what happened there, then what happened here.
 
 A job of its own does it, never the transaction of an incident. Every failure has an outcome that the row of the ticket shows:
-refused → an hour later, delayed → backoff or as the desk asks, deleted over there → nothing any more.
+refused → an hour later, delayed → backoff (spread by ±20 %) or as the desk asks, deleted over there → nothing any more.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
+from domain.backoff import spread_wait
 from domain.errors import CircuitOpenError, EtlmonError
 from domain.notification.message import DeliveryDelayedError, DeliveryRefusedError
 from domain.ports import TicketDesk
@@ -148,6 +149,7 @@ def _wait(one: rows.Claimed, error: EtlmonError, *, is_unsent: bool) -> timedelt
     if isinstance(error, DeliveryRefusedError):
         return timedelta(seconds=_REFUSED_S)
     asked = error.context.get("retry_after_s")
-    backoff = min(_LONGEST_S, _DELAYED_S * 2 ** min(one.attempts - 1, 10))
+    doubled = min(_LONGEST_S, _DELAYED_S * 2 ** min(one.attempts - 1, 10))
+    backoff = spread_wait(doubled, f"ticket:{one.incident_id}", one.attempts)
     least = 0 if is_unsent or one.key is not None else _INDEX_S
     return timedelta(seconds=max(least, float(asked) if asked is not None else backoff))

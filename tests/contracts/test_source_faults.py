@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from domain.answers import Answer
+from domain.circuit_breaker import BreakerRules
 from domain.errors import (
+    CircuitOpenError,
     SourceAnswerError,
     SourceAuthenticationError,
     SourceError,
@@ -24,6 +26,7 @@ from domain.errors import (
 )
 from domain.loaders.definition import Connection, LoaderDefinition
 from domain.vocabulary import SourceKind
+from resources.breakers import process_breakers
 from resources.logs_elasticsearch import ElasticsearchSource
 from resources.metrics_prometheus import PrometheusSource
 from resources.sources import PooledSource
@@ -55,11 +58,13 @@ class Probe:
         self.good = GOOD[kind]
         self.source: PooledSource = PrometheusSource() if kind is SourceKind.PROMETHEUS else ElasticsearchSource()
 
-    def fetch(self, url: str, *, timeout_s: float = 5, **connection: Any) -> Answer:
+    def fetch(
+        self, url: str, *, timeout_s: float = 5, query: dict[str, Any] | None = None, **connection: Any
+    ) -> Answer:
         loader = LoaderDefinition.model_validate(
             {
                 "code": "T-FAULT", "title": "t", "source": self.kind, "connection": "c", "schedule": "* * * * *",
-                "step_s": 60, "timeout_s": timeout_s, **QUERIES[self.kind],
+                "step_s": 60, "timeout_s": timeout_s, **(query or QUERIES[self.kind]),
             }
         )  # fmt: skip
         reached = Connection.model_validate({"url": url, "username": "me", "password": PASSWORD, **connection})
@@ -74,6 +79,14 @@ class Probe:
         assert hint in told["suggestion"]
         assert PASSWORD not in f"{caught.value}{told}"
         return caught.value
+
+
+@pytest.fixture(autouse=True)
+def _fresh_breakers() -> Iterator[None]:
+    """Failures of one test keep no door shut in another: ports come back."""
+    process_breakers().attach(None, BreakerRules())
+    yield
+    process_breakers().attach(None, BreakerRules())
 
 
 @pytest.fixture(params=[SourceKind.PROMETHEUS, SourceKind.ELASTICSEARCH], ids=str)
@@ -186,6 +199,32 @@ def test_a_failing_server_is_tried_again_and_then_told(probe: Probe, status: int
         error = probe.fails(server.url, SourceFailedError, f"HTTP {status}.*upstream broke", "log of the source")
     assert error.is_retryable
     assert len(server.asked) == 3
+
+
+@pytest.mark.requirement("A14")
+def test_a_source_that_keeps_failing_is_not_asked_any_more(probe: Probe) -> None:
+    process_breakers().attach(None, BreakerRules(minimum_calls=3, window=5))
+    with FaultyHttp(_serving(reply_json("down", status=503, **PRODUCT))) as server:
+        probe.fails(server.url, SourceFailedError, "HTTP 503", "log of the source")
+        probe.fails(server.url, CircuitOpenError, "circuit breaker is OPEN", "ADMIN can reset")
+        assert len(server.asked) == 3
+
+
+@pytest.mark.requirement("A14")
+def test_a_point_in_time_of_elasticsearch_is_opened_with_retries() -> None:
+    probe = Probe(SourceKind.ELASTICSEARCH)
+    lines = {"log_lines": [{"index": "logs"}]}
+    busy, moment = reply_json("starting", status=503, **PRODUCT), reply_json('{"id": "m"}', **PRODUCT)
+    none = b'{"took":1,"timed_out":false,"_shards":{"total":1,"failed":0},"hits":{"total":{"value":0},"hits":[]}}'
+    with FaultyHttp(_serving(busy, busy, moment, reply_json(none, **PRODUCT))) as server:
+        assert probe.fetch(server.url, query=lines).log_lines.height == 0
+        assert [one.path for one in server.asked] == ["/logs/_pit"] * 3 + ["/_search", "/_pit"]
+    process_breakers().attach(None, BreakerRules(minimum_calls=3, window=5))
+    with FaultyHttp(_serving(busy)) as server:
+        probe.fails(server.url, SourceFailedError, "HTTP 503", "log of the source", query=lines)
+        probe.fails(server.url, CircuitOpenError, "circuit breaker is OPEN", "ADMIN can reset", query=lines)
+        assert len(server.asked) == 3
+    probe.source.close()
 
 
 def test_a_certificate_nobody_signed(probe: Probe, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ from resources.settings import Settings
 from resources.simulator.received import Fault
 from resources.sms_sns import SmsSns, SmsWithSecond, SnsAccount
 from resources.sms_twilio import SmsTwilio
+from resources.tickets_jira import JiraSite, TicketsJira
 from resources.twilio_door import TwilioAccount, TwilioDoor
 from resources.voice_twilio import VoiceTwilio
 from resources.webhook_http import WebhookHttp, WebhookTarget, sign_webhook
@@ -164,16 +165,35 @@ def test_silence_and_half_an_answer_may_have_gone_out(name: str) -> None:
 
 
 @pytest.mark.requirement("H5")
-def test_a_provider_that_keeps_failing_is_not_asked_any_more() -> None:
+@pytest.mark.requirement("A14")
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_a_provider_that_keeps_failing_is_not_asked_any_more(name: str) -> None:
+    make, channel, address = ADAPTERS[name]
     with answering(reply_json(b"{}", status=500)) as server:
         process_breakers().attach(None, BreakerRules(minimum_calls=3, window=5))
-        adapter = ADAPTERS["pagerduty"][0](server.url, 5.0)
-        for _ in range(3):
-            with pytest.raises(DeliveryDelayedError):
-                adapter.send(a_message(Channel.PAGERDUTY, ROUTING_KEY))
-        with pytest.raises(CircuitOpenError):
-            adapter.send(a_message(Channel.PAGERDUTY, ROUTING_KEY))
+        assert_opens(make(server.url, 5.0), a_message(channel, address.replace("{url}", server.url)))
         assert len(server.asked) == 3
+
+
+@pytest.mark.requirement("H5")
+@pytest.mark.requirement("A14")
+def test_a_mail_server_and_a_jira_that_keep_failing_are_not_asked_any_more() -> None:
+    process_breakers().attach(None, BreakerRules(minimum_calls=3, window=5))
+    mail = MailSmtp(MailServer.parse(f"smtp://127.0.0.1:{unused_port()}"), sender="etlmon@tiqmo.com")
+    assert_opens(mail, a_message(Channel.EMAIL, "ann@example.com"))
+    with answering(reply_json(b"{}", status=500)) as server:
+        jira = TicketsJira(JiraSite(server.url, SECRET), project="ETLOPS", issue_type="Incident")
+        for expected in (*[DeliveryDelayedError] * 3, CircuitOpenError):
+            with pytest.raises(expected):
+                jira.own_account()
+        assert len(server.asked) == 3
+
+
+def assert_opens(adapter: MessageChannel, message: Message) -> None:
+    """Three failures, and the fourth is not tried."""
+    for expected in (*[DeliveryDelayedError] * 3, CircuitOpenError):
+        with pytest.raises(expected):
+            adapter.send(message)
 
 
 @pytest.mark.requirement("H4")

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from domain.backoff import spread_wait
 from domain.errors import ConflictError, NotFoundError
 from domain.incidents.lifecycle import Action
 from domain.notification.message import (
@@ -50,7 +51,9 @@ def test_a_busy_provider_is_asked_again_with_growing_waits_under_the_same_key(es
         assert row.last_error.startswith("DELIVERY_DELAYED: 503")
         waits.append((row.due_at - estate.now).total_seconds())
         estate.now = row.due_at
-    assert waits == [5, 15, 60, 300, 900]
+    stated = [5, 15, 60, 300, 900]
+    assert waits == [spread_wait(wait, row.idempotency_key, attempt) for attempt, wait in enumerate(stated, start=1)]
+    assert waits != stated, "what failed together is not tried again together"
     sms.fail = lambda _: None
     estate.deliver()
     (message,) = sms.received
@@ -75,7 +78,7 @@ def test_before_it_is_repeated_the_provider_is_asked(estate: Estate) -> None:
     estate.deliver()
     assert sms.asked == 0, "the first attempt needs no asking"
     sms.fail = lambda _: None
-    estate.later(5)
+    estate.later(6)
     estate.deliver()
     (row,) = estate.rows("channel = 'sms'")
     assert (row.state, row.provider_id, sms.received) == ("SENT", "from the attempt before", [])
@@ -83,7 +86,7 @@ def test_before_it_is_repeated_the_provider_is_asked(estate: Estate) -> None:
     estate.open(Severity.HIGH, service="another")
     estate.deliver()
     sms.fail = lambda _: None
-    estate.later(5)
+    estate.later(6)
     estate.deliver()
     assert [one.facts["possibly_repeated"] for one in sms.received] == [True], "not known: better twice than never"
 
@@ -134,7 +137,7 @@ def test_refused_goes_through_the_fallback_and_stays_visible(estate: Estate, pla
 def test_given_up_after_the_last_wait_then_the_fallback(estate: Estate) -> None:
     estate.channels[Channel.SLACK].fail = failing(BUSY)
     estate.open(Severity.LOW)
-    for seconds in (0, 5, 15, 60, 300, 900):
+    for seconds in (0, 6, 18, 72, 360, 1080):  # the stated waits and their spread
         estate.later(seconds)
         estate.deliver()
     assert estate.rows("channel = 'slack'")[0].state == "DEAD"

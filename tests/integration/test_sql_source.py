@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import socketserver
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -15,14 +17,18 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from domain.answers import ANSWER_POINTS_SCHEMA, Answer
+from domain.circuit_breaker import BreakerRules
 from domain.errors import (
+    CircuitOpenError,
     SourceAuthenticationError,
+    SourceFailedError,
     SourceQueryError,
     SourceTimeoutError,
     SourceUnreachableError,
 )
 from domain.loaders.definition import Connection, LoaderDefinition
 from domain.vocabulary import QuarantineReason
+from resources.breakers import process_breakers
 from resources.database_sqlalchemy import SqlSource
 from tests.fakes.faulty_http import unused_port
 
@@ -193,6 +199,48 @@ def test_a_refused_connection_tells_the_address_but_no_secret() -> None:
     assert "s3cret" not in str(caught.value)
     assert "me@" not in str(caught.value)
     assert caught.value.is_retryable
+
+
+class _HangsUp(socketserver.BaseRequestHandler):
+    """A database in the middle of a restart: takes a connection and lets it fall."""
+
+    def handle(self) -> None:
+        self.request.recv(1024)
+        self.server.asked += 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.requirement("A14")
+def test_connecting_is_tried_again_until_the_breaker_opens() -> None:
+    process_breakers().attach(None, BreakerRules(minimum_calls=3, window=5))
+    with socketserver.TCPServer(("127.0.0.1", 0), _HangsUp) as server:
+        server.asked = 0  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        url = f"postgresql://me@127.0.0.1:{server.server_address[1]}/x?sslmode=disable&gssencmode=disable"
+        try:
+            with pytest.raises(SourceUnreachableError):
+                _fetch(url, "SELECT 1 AS value, 2 AS at")
+            assert server.asked == 3  # type: ignore[attr-defined]
+            with pytest.raises(CircuitOpenError):
+                _fetch(url, "SELECT 1 AS value, 2 AS at")
+            assert server.asked == 3  # type: ignore[attr-defined]
+        finally:
+            server.shutdown()
+            thread.join()
+            process_breakers().attach(None, BreakerRules())
+
+
+@pytest.mark.requirement("A14")
+def test_a_query_that_fails_is_not_run_again(tmp_path: Path) -> None:
+    process_breakers().attach(None, BreakerRules(minimum_calls=3, window=5))
+    url = f"sqlite:///{tmp_path / 'locked.db'}"
+    with closing(sqlite3.connect(tmp_path / "locked.db")) as database:
+        database.execute("CREATE TABLE t (at INTEGER, value REAL)")
+        database.execute("BEGIN EXCLUSIVE")
+        for expected in (*[SourceFailedError] * 3, CircuitOpenError):  # one call of the breaker for each fetch
+            with pytest.raises(expected):
+                _fetch(f"{url}?timeout=0", "SELECT at, value FROM t")
+    process_breakers().attach(None, BreakerRules())
 
 
 Ask = Callable[..., Answer]

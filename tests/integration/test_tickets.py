@@ -272,7 +272,7 @@ def test_a_jira_that_is_slow_or_down_is_asked_later(world: TicketWorld) -> None:
     world.fail(status=500, times=1)
     assert world.sync(after_s=201).delayed == 1
     assert world.row(view).is_possibly_created is False, "Jira itself says that it failed"
-    assert world.sync(after_s=61).created == 1
+    assert world.sync(after_s=73).created == 1
     world.timeout_s = 0.2
     world.fail(hangs_s=0.6, times=1)
     world.act(view, Action.ACKNOWLEDGE)
@@ -280,7 +280,7 @@ def test_a_jira_that_is_slow_or_down_is_asked_later(world: TicketWorld) -> None:
     assert "did not answer within" in failing(world, view)
     world.timeout_s = 15.0
     world.fail(is_cut=True, times=1)
-    world.sync(after_s=31)
+    world.sync(after_s=37)
     assert "cannot be read" in failing(world, view)
     world.settle()
     world.sync(after_s=900)

@@ -31,8 +31,10 @@ from domain.notification.mail_text import render_mail_html
 from domain.notification.message import DeliveryRefusedError, Message, Receipt
 from domain.notification.texts import render_plain, render_subject, words_of
 from domain.vocabulary import Severity
+from resources import tracing
 from resources.breakers import guard
 from resources.delivery_http import Provider, translated
+from resources.json_logs import current_correlation_id
 from resources.secret_registry import mask_secrets, register_secret
 
 
@@ -90,7 +92,12 @@ class MailSmtp:
     def send(self, message: Message) -> Receipt:
         """Hand it to the server, which answers for it from then on."""
         mail = render_mail(message, sender=self._sender)
-        with translated(self._provider), guard(self._provider.breaker):
+        facts: dict[str, str | int] = {"server__address": self._server.host, "server__port": self._server.port}
+        with (
+            translated(self._provider),
+            guard(self._provider.breaker),
+            tracing.span("SMTP", kind="client", **facts),
+        ):
             self._deliver(mail)
         return Receipt(str(mail["Message-ID"]))
 
@@ -179,6 +186,8 @@ def render_mail(message: Message, *, sender: str) -> EmailMessage:
         mail["In-Reply-To"] = thread
         mail["References"] = thread
         mail["X-Etlmon-Incident"] = words.code
+    if correlation_id := current_correlation_id():
+        mail["X-Correlation-ID"] = correlation_id
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
     if words.severity is Severity.CRITICAL and words.is_asking and not words.is_drill:

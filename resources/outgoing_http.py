@@ -116,8 +116,8 @@ def ask_for(url: str, fields: Mapping[str, str]) -> HttpRequest:
     return HttpRequest(url, "POST" if is_long else "GET", fields)
 
 
-def _correlation() -> dict[str, str]:
-    """The correlation id and the trace travel with every outgoing call (A10, A12)."""
+def correlation_headers() -> dict[str, str]:
+    """The correlation id and the trace travel with every outgoing call (A10, A12); empty where there is neither."""
     correlation_id = current_correlation_id()
     return {**({"X-Correlation-ID": correlation_id} if correlation_id else {}), **tracing.trace_headers()}
 
@@ -161,7 +161,7 @@ def _fetch(
             request.url,
             params=None if is_form else dict(request.fields),
             data=dict(request.fields) if is_form else request.body,
-            headers={**_correlation(), **request.headers},
+            headers={**correlation_headers(), **request.headers},
             timeout=max(deadline.remaining_s(), 0.001),
             stream=True,
             allow_redirects=request.method == "GET",

@@ -14,10 +14,12 @@ from requests.structures import CaseInsensitiveDict
 
 from domain.errors import SourceFailedError
 from domain.notification.message import DeliveryRefusedError
+from resources import tracing
 from resources.breakers import guard
 from resources.clock import utc_now
 from resources.delivery_http import Provider, parse_retry_after, refuse, translated, unreadable
-from resources.http_failures import translate_transport_failure
+from resources.http_failures import redact_url, translate_transport_failure
+from resources.outgoing_http import correlation_headers
 
 if TYPE_CHECKING:
     from twilio.rest import Client
@@ -117,7 +119,7 @@ def _last_headers(client: Client | None) -> Mapping[str, str]:
 
 
 def _http_client(account: TwilioAccount) -> Any:
-    """Twilio's transport with another base address, no proxies of the environment, and a logger that says nothing."""
+    """Twilio's transport with another base address, our correlation id, no proxies of the environment, and a logger that says nothing."""
     from twilio.http.http_client import TwilioHttpClient
 
     base = urlsplit(account.base_url)
@@ -128,9 +130,14 @@ def _http_client(account: TwilioAccount) -> Any:
         def request(self, method: str, url: str, *args: Any, **options: Any) -> Any:
             asked = urlsplit(url)
             path = base.path.rstrip("/") + asked.path
-            return super().request(
-                method, urlunsplit((base.scheme, base.netloc, path, asked.query, "")), *args, **options
-            )
+            where = urlunsplit((base.scheme, base.netloc, path, "", ""))
+            with tracing.span(method, kind="client", http__request__method=method, url__full=redact_url(where)) as span:
+                options["headers"] = {**correlation_headers(), **(options.get("headers") or {})}
+                answer = super().request(
+                    method, urlunsplit((base.scheme, base.netloc, path, asked.query, "")), *args, **options
+                )
+                span.note(http__response__status_code=answer.status_code)
+                return answer
 
     client = Redirected(timeout=account.timeout_s, max_retries=0, logger=silent)
     if client.session is not None:

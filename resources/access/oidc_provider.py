@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,9 +16,10 @@ from authlib.integrations.requests_client import OAuth2Session  # type: ignore[i
 from authlib.oauth2.rfc7636 import create_s256_code_challenge  # type: ignore[import-untyped]
 
 from domain.errors import ConfigurationError, EtlmonError, SourceAnswerError, SourceUnreachableError
+from resources import tracing
 from resources.breakers import guard
-from resources.json_logs import current_correlation_id
-from resources.outgoing_http import Deadline, call_with_retries
+from resources.http_failures import redact_url
+from resources.outgoing_http import Deadline, call_with_retries, correlation_headers
 
 #: Signatures by the provider's private key only: "none" and HMAC with a public key cannot pass.
 ALGORITHMS = ["RS256", "PS256", "ES256", "RS384", "ES384", "RS512"]
@@ -41,6 +43,10 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({self.client_id})"
+
+
+def _call_span(method: str, url: str) -> AbstractContextManager[tracing.OpenSpan]:
+    return tracing.span(method, kind="client", http__request__method=method, url__full=redact_url(url))
 
 
 class OidcProvider:
@@ -85,14 +91,14 @@ class OidcProvider:
 
     def _exchange(self, endpoint: str, code: str, verifier: str) -> dict[str, Any]:
         try:
-            with self._session() as session:
+            with self._session() as session, _call_span("POST", endpoint):
                 answer: dict[str, Any] = session.fetch_token(
                     endpoint,
                     code=code,
                     grant_type="authorization_code",
                     code_verifier=verifier,
                     timeout=_TIMEOUT_S,
-                    headers={"X-Correlation-ID": current_correlation_id() or "none", "Accept": "application/json"},
+                    headers={**correlation_headers(), "Accept": "application/json"},
                     allow_redirects=False,
                 )
         except OAuthError as error:
@@ -189,9 +195,15 @@ class OidcProvider:
 
     def _read(self, url: str, limit: Deadline) -> Any:
         try:
-            with self._session() as session:
-                timeout_s = max(limit.remaining_s(), 0.1)
-                reply = session.request("GET", url, withhold_token=True, timeout=timeout_s, allow_redirects=False)
+            with self._session() as session, _call_span("GET", url):
+                reply = session.request(
+                    "GET",
+                    url,
+                    withhold_token=True,
+                    headers=correlation_headers(),
+                    timeout=max(limit.remaining_s(), 0.1),
+                    allow_redirects=False,
+                )
                 reply.raise_for_status()
                 return reply.json()
         except requests.RequestException as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,19 +13,26 @@ import pytest
 from dagster import DagsterInstance, DailyPartitionsDefinition, RunConfig, materialize
 from fastapi import APIRouter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from pydantic import SecretStr
 
 from api.access import public
 from domain.loaders.definition import LoaderDefinition
+from domain.notification.message import Channel, DeliveryDelayedError
 from etlmon_assets.capture import build_capture_assets
 from resources import tracing
+from resources.access.oidc_provider import Client, IdTokenError, OidcProvider
 from resources.clock import utc_now
 from resources.dagster_bindings import PlatformResource
 from resources.loaders.versions import load_loader_versions
+from resources.mail_smtp import MailServer, MailSmtp
 from resources.postgres.engine import make_engine
+from resources.sms_twilio import SmsTwilio
+from resources.twilio_door import TwilioAccount
 from tests.fakes.api_server import until
-from tests.fakes.faulty_http import Asked, FaultyHttp, Reply, reply_json
+from tests.fakes.faulty_http import Asked, FaultyHttp, Reply, reply_json, unused_port
 from tests.fakes.live_api import live_api
 from tests.fakes.platform import Platform
+from tests.fakes.receiving import a_message
 
 pytestmark = [
     pytest.mark.requirement("A12"),
@@ -121,6 +129,36 @@ def test_one_trace_from_the_request_through_the_run_to_the_source(
     assert source.asked[0].headers["x-correlation-id"] == "corr-trace"
     assert "canary-secret" not in str(receiver.spans)
     assert "promql" not in str(receiver.spans)
+
+
+def test_a_text_a_mail_and_a_login_elsewhere_have_spans_of_their_own(receiver: Receiver) -> None:
+    def provider(asked: Asked) -> Reply:
+        if asked.path.endswith("openid-configuration"):
+            url = f"http://{asked.headers['host']}"
+            return reply_json(json.dumps({"issuer": url, "token_endpoint": f"{url}/token"}))
+        if asked.path == "/token":
+            return reply_json('{"error": "invalid_grant"}', status=400)
+        return reply_json('{"sid": "SM1"}', status=201)
+
+    nobody = MailSmtp(MailServer.parse(f"smtp://127.0.0.1:{unused_port()}"), sender="etlmon@tiqmo.com")
+    with FaultyHttp(provider) as server:
+        account = TwilioAccount("ACtest", SecretStr("canary-secret"), "+14155559999", None, server.url)
+        SmsTwilio(account).send(a_message(Channel.SMS, "+14155550100"))
+        with pytest.raises(DeliveryDelayedError):
+            nobody.send(a_message(Channel.EMAIL, "ann@example.com"))
+        with pytest.raises(IdTokenError):
+            OidcProvider(server.url, Client("etlmon", "canary-secret", "https://a.example/back")).claims_of(
+                "canary-code", verifier="v" * 43, nonce="n"
+            )
+    tracing.flush_traces()
+    spans = {f"{one.name} {facts(one).get('url.full', '').removeprefix(server.url)}": one for one in receiver.spans}
+    assert set(spans) == {*(f"{one.method} {one.path}" for one in server.asked), "SMTP "}
+    assert "POST /token" in spans
+    assert {one.kind for one in receiver.spans} == {3}, "of clients"
+    assert facts(spans["SMTP "])["error.type"] == "SOURCE_UNREACHABLE"
+    parents = {one.headers["traceparent"].split("-")[2] for one in server.asked}
+    assert parents == {one.span_id.hex() for one in receiver.spans if one.name != "SMTP"}
+    assert not [word for word in ("canary", "+1415", "ann@") if word in str(receiver.spans)]
 
 
 def test_a_failed_call_ends_its_span_with_the_type_of_the_error(receiver: Receiver) -> None:

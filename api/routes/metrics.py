@@ -27,7 +27,7 @@ router = APIRouter(tags=["health"])
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-#: Its label has addresses of sources, which field policies mask for some: it is for who may read the breakers.
+#: For who may read the breakers, and for scrapers; its labels are ids and kinds, never addresses.
 _BREAKERS = "circuit_breaker_state"
 
 

@@ -122,6 +122,24 @@ def test_a_fault_on_demand_is_known_as_ground_truth(demo: Demo) -> None:
     )  # an exercise, while something else really breaks
 
 
+@pytest.mark.requirement("A10")
+def test_the_run_that_a_request_starts_bears_its_correlation_id(demo: Demo) -> None:
+    token = demo.call("user", "add-token", "ci", "--role", "OPERATOR", "--scope", "loaders:capture").split()[0]
+    asked = "4d2c7f0f9f4e4b0c8a3d1e5b6c7d8e9f"
+    answer = httpx.post(
+        f"http://127.0.0.1:{demo.api}/api/v1/loaders/HTTP/capture", trust_env=False, timeout=60,
+        headers={"Authorization": f"Bearer {token}", "X-Correlation-Id": asked},
+    )  # fmt: skip
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["correlationId"] == asked
+    query = "query($id: ID!) { runOrError(runId: $id) { ... on Run { tags { key value } } } }"
+    body = {"query": query, "variables": {"id": answer.json()["runId"]}}
+    run = httpx.post(f"http://127.0.0.1:{demo.ui}/graphql", json=body, trust_env=False, timeout=60).json()
+    tags = {one["key"]: one["value"] for one in run["data"]["runOrError"]["tags"]}
+    assert tags["etlmon/correlation_id"] == asked
+    assert tags["etlmon/loader"] == "HTTP"
+
+
 @pytest.mark.requirement("A17")
 def test_a_pushed_signal_is_in_the_lake_within_two_minutes(demo: Demo) -> None:
     token = (demo.home / "secrets" / "push.token").read_text().strip()

@@ -77,8 +77,10 @@ def fold_levels(points: pl.DataFrame) -> Levels:
 
 def _sort(clean: pl.DataFrame) -> pl.DataFrame:
     """By series and time; rollups come sorted, and then nothing is moved."""
-    later_series, later = pl.col("series_id").diff(), pl.col("at").diff()
-    is_unsorted = clean.select(((later_series < 0) | ((later_series == 0) & (later < 0))).any()).item()
+    # compared, not subtracted: the difference of two ids may be beyond 64 bits
+    series, before = pl.col("series_id"), pl.col("series_id").shift()
+    is_earlier = (series == before) & (pl.col("at") < pl.col("at").shift())
+    is_unsorted = clean.select(((series < before) | is_earlier).any()).item()
     return clean.sort("series_id", "at", maintain_order=True) if is_unsorted else clean
 
 

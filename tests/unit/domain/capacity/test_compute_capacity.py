@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from domain.capacity import CapacityAdvice, CapacityResult, compute_capacity
+from domain.capacity.levels import fold_levels
 from domain.errors import ConfigurationError
 from domain.signals import POINTS_SCHEMA
 
@@ -155,3 +156,11 @@ def test_the_interval_holds_about_what_it_says() -> None:
 def test_wrong_wishes_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigurationError):
         compute_capacity(gauge(DAYS), 90.0, **wrong)  # type: ignore[arg-type]
+
+
+def test_ids_as_far_apart_as_64_bits_allow_in_any_order() -> None:
+    far = 9_000_000_000_000_000_000
+    levels = fold_levels(pl.concat([gauge(DAYS + 50, series_id=far), gauge(DAYS + 10, series_id=-far)]))
+    assert levels.series_id.tolist() == [-far, far]
+    assert levels.current.tolist() == [39.0, 79.0]
+    assert levels.values[:, -1].tolist() == [39.0, 79.0]

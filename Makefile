@@ -24,9 +24,8 @@ setup: $(STAMP)  ## .venv with everything in it
 demo: $(STAMP)   ## everything with the synthetic estate, in the foreground
 	@$(BIN)/etlmon up --demo
 
-# in the order of the folders: the long ones (end_to_end) begin early, the many short ones fill the rest
 test: $(STAMP)   ## the whole test suite
-	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadscope
 
 check: $(STAMP)  ## lint, format, types, import contracts
 	@$(BIN)/ruff check .
